@@ -1,0 +1,79 @@
+//! The words and ports of ledgerstone: what an event, a stream, a batch, a query and a document are, and
+//! what a store of them promises; without I/O and without a runtime.
+//!
+//! ```
+//! use ledgerstone_core::{Append, Batch, EventData, EventType, ExpectedRevision, StreamId};
+//!
+//! # fn main() -> Result<(), ledgerstone_core::InvalidName> {
+//! let opened = EventData::json(uuid::Uuid::now_v7(), EventType::new("AccountOpened")?, r#"{"owner":"Ada"}"#);
+//! let batch = Batch::of(Append::to(StreamId::new("account-42")?, ExpectedRevision::NoStream, vec![opened]));
+//! assert_eq!(batch.events().count(), 1);
+//! # Ok(())
+//! # }
+//! ```
+
+mod aggregate;
+mod batch;
+mod clock;
+mod code;
+mod document;
+mod document_store;
+mod error;
+mod event;
+mod event_json;
+mod event_store;
+mod filter;
+mod http_client;
+mod locator;
+mod mark;
+mod metadata;
+mod position;
+mod projection;
+mod query;
+mod record;
+mod removal;
+mod retry;
+mod selection;
+mod stream;
+mod tag;
+mod tenant;
+mod text;
+mod timestamp;
+
+#[doc(hidden)]
+pub use aggregate::schema_version;
+pub use aggregate::{Aggregate, DomainEvent, EventSchema};
+pub use batch::{Append, AppendCondition, Appended, AppendedRange, Batch, InvalidBatch, Limits, Refusal};
+pub use clock::{Clock, IdSource, SystemClock, TimeOrderedIds};
+pub use code::Code;
+pub use document::{
+    Body, Collection, CollectionId, CollectionName, CollectionRef, CollectionState, Definition,
+    DefinitionHash, Document, DocumentKey, Field, FieldKind, FieldName,
+};
+pub use document_store::{
+    Alteration, CheckpointMove, Commit, DocumentCapabilities, DocumentStore, DocumentStoreError, Page,
+    Select, Write,
+};
+pub use error::{BackendError, ErrorKind};
+pub use event::{ContentType, EventData, EventType, SubjectId};
+pub use event_json::{BatchPlace, EventJson};
+pub use event_store::{Capabilities, EventStore, EventStoreError, Frames, IdempotenceWindow, LogHead};
+pub use filter::{Filter, OrderBy};
+pub use http_client::{HttpClient, HttpRequest, HttpResponse};
+pub use locator::Locator;
+pub use mark::{Mark, MarkChange, MarkName};
+pub use metadata::Metadata;
+pub use position::{Heads, LogIdentity, LogKind, LogPoint, Position};
+pub use projection::{Projection, ProjectionError};
+pub use query::{Query, QueryItem};
+pub use record::{EncodedEvent, InvalidRecord, RecordedEvent, Stamp};
+pub use removal::{Removal, TOMBSTONED, TRANSIENT, TRUNCATED};
+pub use retry::{Retry, Retryable, Sleeper};
+pub use selection::{Direction, Frame, Hole, Selection, TimeRange};
+#[doc(hidden)]
+pub use serde_json;
+pub use stream::{ExpectedRevision, Revision, StreamId, StreamState, category_of};
+pub use tag::Tag;
+pub use tenant::{Tenant, TenantScope};
+pub use text::InvalidName;
+pub use timestamp::{OffsetTime, Timestamp};

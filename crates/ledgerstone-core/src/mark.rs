@@ -1,0 +1,110 @@
+//! Marks: small named progress that cannot be derived from events.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::tenant::Tenant;
+use crate::text::name_type;
+use crate::timestamp::Timestamp;
+
+name_type! {
+    /// The name of a mark, such as `relay/orders/7`.
+    MarkName, "a mark name", 255
+}
+
+/// A named value in the event store, changed only by compare-and-set, with events or alone.
+///
+/// It takes no position and wakes no reader.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// Its name.
+    pub name: MarkName,
+    /// How often it was changed, from 1.
+    pub version: u64,
+    /// The number that it has risen to, 0 for marks that do not count.
+    pub number: u64,
+    /// Its value.
+    pub value: Bytes,
+    /// When it goes away by itself.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Mark {
+    /// The largest size of a value in bytes.
+    pub const MAX_VALUE_BYTES: usize = 64 * 1024;
+
+    /// Tells whether it has gone away by itself.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+}
+
+/// A change of a mark, which the whole batch depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MarkChange {
+    /// The number must rise to `to`: it must be smaller now, or absent.
+    Rises {
+        /// Which mark.
+        name: MarkName,
+        /// The new number.
+        to: u64,
+    },
+    /// The mark must have this version now (0: absent); it gets this value, or goes away.
+    Swap {
+        /// Which mark.
+        name: MarkName,
+        /// The version that it must have.
+        version: u64,
+        /// The new value; nothing removes the mark.
+        value: Option<Bytes>,
+        /// How long it lives, if not for good.
+        keep_for: Option<Duration>,
+    },
+    /// The mark must be absent; it is set and goes away after `keep_for`.
+    Once {
+        /// Which mark.
+        name: MarkName,
+        /// How long it guards.
+        keep_for: Duration,
+    },
+}
+
+impl MarkChange {
+    /// Returns the name of the mark.
+    pub fn name(&self) -> &MarkName {
+        match self {
+            Self::Rises { name, .. } | Self::Swap { name, .. } | Self::Once { name, .. } => name,
+        }
+    }
+
+    /// Applies the change to what stands now: the mark afterwards (`None`: absent), or a refusal.
+    ///
+    /// An expired mark counts as absent.
+    pub fn apply(&self, tenant: &Tenant, now: Timestamp, current: Option<&Mark>) -> Result<Option<Mark>, ()> {
+        let current = current.filter(|mark| !mark.is_expired(now));
+        let version = current.map_or(0, |mark| mark.version);
+        let fresh = |number: u64, value: Bytes, keep_for: Option<Duration>| Mark {
+            tenant: tenant.clone(),
+            name: self.name().clone(),
+            version: version.saturating_add(1),
+            number,
+            value,
+            expires_at: keep_for.map(|keep_for| now.plus(keep_for)),
+        };
+        match self {
+            Self::Rises { to, .. } if current.is_none_or(|mark| mark.number < *to) => {
+                Ok(Some(fresh(*to, Bytes::new(), None)))
+            }
+            Self::Swap { version: expected, value, keep_for, .. } if *expected == version => {
+                Ok(value.clone().map(|value| fresh(0, value, *keep_for)))
+            }
+            Self::Once { keep_for, .. } if current.is_none() => {
+                Ok(Some(fresh(0, Bytes::new(), Some(*keep_for))))
+            }
+            _ => Err(()),
+        }
+    }
+}

@@ -1,0 +1,528 @@
+//! The bytes of a recorded event: a fixed header, the texts, the payload; read without copying.
+//!
+//! All integers are little-endian. The payload stands last, so that a store may keep it apart.
+//!
+//! | at | bytes | what |
+//! |---|---|---|
+//! | 0 | 4 | length of the whole record |
+//! | 4 | 1 | version of this layout: 1 |
+//! | 5 | 1 | flags: 1 stream, 2 system, 4 subject, 8 occurred, 16 carries state, 32 first and 64 last of its batch |
+//! | 6 | 2 | number of tags |
+//! | 8 | 8 | position |
+//! | 16 | 8 | revision |
+//! | 24 | 8 | recorded at, microseconds |
+//! | 32 | 8 | occurred at, microseconds |
+//! | 40 | 4 | offset of occurred at, seconds; the smallest integer if none was given |
+//! | 44 | 4 | schema version |
+//! | 48 | 16 | event id |
+//! | 64 | 2 × 5 | lengths of tenant, stream, type, content type (0: JSON), subject |
+//! | 74 | 2 | zero |
+//! | 76 | 4 × 3 | lengths of tags, metadata, payload |
+//! | 88 | | tenant, stream, type, content type, subject; tags (2-byte length each); metadata; payload |
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::event::EventData;
+use crate::metadata::Metadata;
+use crate::position::{LogKind, Position};
+use crate::stream::{Revision, StreamId};
+use crate::tenant::Tenant;
+use crate::timestamp::{OffsetTime, Timestamp};
+
+/// The size of the fixed part.
+pub(crate) const HEADER: usize = 88;
+const VERSION: u8 = 1;
+const NO_OFFSET: i32 = i32::MIN;
+
+const STREAM: u8 = 1;
+const SYSTEM: u8 = 2;
+const SUBJECT: u8 = 4;
+const OCCURRED: u8 = 8;
+const STATE: u8 = 16;
+/// The first event of its batch within its count.
+pub(crate) const BATCH_FIRST: u8 = 32;
+/// The last event of its batch within its count.
+pub(crate) const BATCH_LAST: u8 = 64;
+
+/// Why bytes are not the record of an event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("these bytes are no event record: {0}")]
+pub struct InvalidRecord(pub(crate) &'static str);
+
+/// What an event gets when it is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Its place in the log.
+    pub position: Position,
+    /// Its place in its stream, ignored without a stream.
+    pub revision: Revision,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+}
+
+/// An event encoded ahead of its commit: everything but its stamp.
+#[derive(Debug, Clone)]
+pub struct EncodedEvent {
+    bytes: Vec<u8>,
+    head: usize,
+}
+
+impl EncodedEvent {
+    /// Encodes an event of `tenant` for `stream`, standing first or last in its batch or between.
+    ///
+    /// Sizes must have been checked (see [`Limits::check`](crate::batch::Limits::check)); what is
+    /// larger than the layout can say is cut.
+    pub fn new(
+        tenant: &Tenant,
+        stream: Option<&StreamId>,
+        event: &EventData,
+        first: bool,
+        last: bool,
+    ) -> Self {
+        let stream_text = stream.map_or("", StreamId::as_str);
+        let content_type = if event.content_type.is_json() { "" } else { event.content_type.as_str() };
+        let subject = event.subject.as_ref().map_or("", |subject| subject.as_str());
+        let texts = [tenant.as_str(), stream_text, event.event_type.as_str(), content_type, subject];
+
+        let mut bytes = Vec::with_capacity(HEADER + 128 + event.size());
+        bytes.resize(HEADER, 0);
+        for text in texts {
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        let tags_at = bytes.len();
+        for tag in &event.tags {
+            put_u16(&mut bytes, tag.as_str().len());
+            bytes.extend_from_slice(tag.as_str().as_bytes());
+        }
+        let metadata_at = bytes.len();
+        encode_metadata(&mut bytes, &event.metadata);
+        let head = bytes.len();
+        bytes.extend_from_slice(&event.payload);
+
+        let flag = |on: bool, bit: u8| if on { bit } else { 0 };
+        let occurred = event.metadata.occurred_at;
+        let flags = flag(stream.is_some(), STREAM)
+            | flag(event.log() == LogKind::System, SYSTEM)
+            | flag(event.subject.is_some(), SUBJECT)
+            | flag(occurred.is_some(), OCCURRED)
+            | flag(event.carries_state, STATE)
+            | flag(first, BATCH_FIRST)
+            | flag(last, BATCH_LAST);
+        let total = bytes.len();
+        set(&mut bytes, 0, &len32(total));
+        set(&mut bytes, 4, &[VERSION, flags]);
+        set(&mut bytes, 6, &len16(event.tags.len()));
+        let at = occurred.map_or(0, |time| time.at.as_micros());
+        set(&mut bytes, 32, &at.to_le_bytes());
+        let offset = occurred.and_then(|time| time.offset).unwrap_or(NO_OFFSET);
+        set(&mut bytes, 40, &offset.to_le_bytes());
+        set(&mut bytes, 44, &event.schema_version.to_le_bytes());
+        set(&mut bytes, 48, event.id.as_bytes());
+        for (index, text) in texts.into_iter().enumerate() {
+            set(&mut bytes, 64 + 2 * index, &len16(text.len()));
+        }
+        set(&mut bytes, 76, &len32(metadata_at - tags_at));
+        set(&mut bytes, 80, &len32(head - metadata_at));
+        set(&mut bytes, 84, &len32(event.payload.len()));
+        Self { bytes, head }
+    }
+
+    /// Puts position, revision and time into the record.
+    pub fn stamp(&mut self, stamp: Stamp) {
+        set(&mut self.bytes, 8, &stamp.position.0.to_le_bytes());
+        set(&mut self.bytes, 16, &stamp.revision.0.to_le_bytes());
+        set(&mut self.bytes, 24, &stamp.recorded_at.as_micros().to_le_bytes());
+    }
+
+    /// Returns everything before the payload, and the payload.
+    pub fn parts(&self) -> (&[u8], &[u8]) {
+        self.bytes.split_at(self.head)
+    }
+
+    /// Returns the whole record.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Returns the event's id.
+    pub fn id(&self) -> Uuid {
+        Uuid::from_bytes(array(&self.bytes, 48))
+    }
+
+    /// Turns the record into a recorded event, as a reader would see it.
+    pub fn into_recorded(self) -> RecordedEvent {
+        RecordedEvent { bytes: self.bytes.into() }
+    }
+}
+
+/// An event that was recorded: a view into shared bytes, decoded where it is looked at.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RecordedEvent {
+    bytes: Bytes,
+}
+
+impl RecordedEvent {
+    /// Takes the bytes of one record, and checks that every part of it lies inside and every text is UTF-8.
+    pub fn parse(bytes: Bytes) -> Result<Self, InvalidRecord> {
+        if bytes.len() < HEADER {
+            return Err(InvalidRecord("they are shorter than a header"));
+        }
+        if bytes.get(4) != Some(&VERSION) {
+            return Err(InvalidRecord("the version of the layout is not known"));
+        }
+        let event = Self { bytes };
+        if u32::from_le_bytes(array(&event.bytes, 0)) as usize != event.bytes.len() {
+            return Err(InvalidRecord("the length does not match"));
+        }
+        let payload_at = event.payload_at();
+        if payload_at.checked_add(event.len32_at(84)) != Some(event.bytes.len()) {
+            return Err(InvalidRecord("the parts do not fill it"));
+        }
+        let texts = event.bytes.get(HEADER..event.tags_at()).unwrap_or_default();
+        if std::str::from_utf8(texts).is_err() {
+            return Err(InvalidRecord("a text is not UTF-8"));
+        }
+        let tags = event.bytes.get(event.tags_at()..event.metadata_at()).unwrap_or_default();
+        if !tags_are_sound(tags, event.tag_count()) {
+            return Err(InvalidRecord("the tags are not sound"));
+        }
+        let metadata = event.bytes.get(event.metadata_at()..payload_at).unwrap_or_default();
+        if !metadata_is_sound(metadata) {
+            return Err(InvalidRecord("the metadata is not sound"));
+        }
+        Ok(event)
+    }
+
+    /// Takes the bytes of a record that this process or a checksum vouches for, without looking at them.
+    ///
+    /// Nothing panics on unsound bytes: a part that does not lie inside reads as empty.
+    pub fn trusted(bytes: Bytes) -> Self {
+        Self { bytes }
+    }
+
+    /// Returns the record's bytes.
+    pub fn as_bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Returns the event's own id.
+    pub fn id(&self) -> Uuid {
+        Uuid::from_bytes(array(&self.bytes, 48))
+    }
+
+    /// Returns its place in the log.
+    pub fn position(&self) -> Position {
+        Position(u64::from_le_bytes(array(&self.bytes, 8)))
+    }
+
+    /// Returns the count that it belongs to.
+    pub fn log(&self) -> LogKind {
+        if self.has(SYSTEM) { LogKind::System } else { LogKind::Application }
+    }
+
+    /// Returns its stream's name, if it has a stream.
+    pub fn stream(&self) -> Option<&str> {
+        self.has(STREAM).then(|| self.text(1))
+    }
+
+    /// Returns its place in its stream, if it has a stream.
+    pub fn revision(&self) -> Option<Revision> {
+        self.has(STREAM).then(|| Revision(u64::from_le_bytes(array(&self.bytes, 16))))
+    }
+
+    /// Returns the category of its stream.
+    pub fn category(&self) -> Option<&str> {
+        self.stream().and_then(crate::stream::category_of)
+    }
+
+    /// Returns whose it is.
+    pub fn tenant(&self) -> &str {
+        self.text(0)
+    }
+
+    /// Returns the stable name of its shape.
+    pub fn event_type(&self) -> &str {
+        self.text(2)
+    }
+
+    /// Returns the version of its shape.
+    pub fn schema_version(&self) -> u32 {
+        u32::from_le_bytes(array(&self.bytes, 44))
+    }
+
+    /// Returns what kind of bytes the payload is.
+    pub fn content_type(&self) -> &str {
+        match self.text(3) {
+            "" => crate::event::ContentType::JSON,
+            text => text,
+        }
+    }
+
+    /// Returns whom it is about.
+    pub fn subject(&self) -> Option<&str> {
+        self.has(SUBJECT).then(|| self.text(4))
+    }
+
+    /// Tells whether it carries the whole state of its stream.
+    pub fn carries_state(&self) -> bool {
+        self.has(STATE)
+    }
+
+    /// Tells whether it was the first of its batch within its count.
+    pub fn is_batch_first(&self) -> bool {
+        self.has(BATCH_FIRST)
+    }
+
+    /// Tells whether it was the last of its batch within its count.
+    pub fn is_batch_last(&self) -> bool {
+        self.has(BATCH_LAST)
+    }
+
+    /// Returns the payload.
+    pub fn payload(&self) -> &[u8] {
+        self.bytes.get(self.payload_at()..).unwrap_or_default()
+    }
+
+    /// Returns the payload, sharing its bytes.
+    pub fn payload_bytes(&self) -> Bytes {
+        let at = self.payload_at().min(self.bytes.len());
+        self.bytes.slice(at..)
+    }
+
+    /// Returns when it was recorded.
+    pub fn recorded_at(&self) -> Timestamp {
+        Timestamp::from_micros(i64::from_le_bytes(array(&self.bytes, 24)))
+    }
+
+    /// Returns when it happened, if that is known.
+    pub fn occurred_at(&self) -> Option<OffsetTime> {
+        self.has(OCCURRED).then(|| {
+            let at = Timestamp::from_micros(i64::from_le_bytes(array(&self.bytes, 32)));
+            let offset = i32::from_le_bytes(array(&self.bytes, 40));
+            OffsetTime { at, offset: (offset != NO_OFFSET).then_some(offset) }
+        })
+    }
+
+    /// Returns the tags that the application set.
+    pub fn tags(&self) -> impl Iterator<Item = &str> {
+        let mut rest = self.bytes.get(self.tags_at()..self.metadata_at()).unwrap_or_default();
+        std::iter::from_fn(move || {
+            let (text, after) = take_sized(rest)?;
+            rest = after;
+            Some(text)
+        })
+    }
+
+    /// Tells whether it carries a tag, the ones that the store derives included.
+    pub fn has_tag(&self, tag: &str) -> bool {
+        match tag.strip_prefix('$').and_then(|derived| derived.split_once(':')) {
+            Some(("category", category)) => self.category() == Some(category),
+            Some(("source", source)) => self.metadata_field(SOURCE) == Some(source),
+            Some(("correlation", correlation)) => self.metadata_field(CORRELATION) == Some(correlation),
+            _ => self.tags().any(|own| own == tag),
+        }
+    }
+
+    /// Returns its source, without decoding the rest of the metadata.
+    pub fn source(&self) -> Option<&str> {
+        self.metadata_field(SOURCE)
+    }
+
+    /// Returns its correlation, without decoding the rest of the metadata.
+    pub fn correlation(&self) -> Option<&str> {
+        self.metadata_field(CORRELATION)
+    }
+
+    /// Decodes what is known about it.
+    pub fn metadata(&self) -> Metadata {
+        let mut metadata = Metadata { occurred_at: self.occurred_at(), ..Metadata::default() };
+        for (field, text) in self.metadata_fields() {
+            match field {
+                CORRELATION => metadata.correlation = Some(text.to_owned()),
+                CAUSATION => metadata.causation = Some(text.to_owned()),
+                ACTOR => metadata.actor = Some(text.to_owned()),
+                SOURCE => metadata.source = Some(text.to_owned()),
+                VALIDATION => metadata.validation = serde_json::from_str(text).ok(),
+                ENTRY_KEY => metadata.entries.push((text.to_owned(), String::new())),
+                ENTRY_VALUE => {
+                    if let Some(entry) = metadata.entries.last_mut() {
+                        text.clone_into(&mut entry.1);
+                    }
+                }
+                _ => {}
+            }
+        }
+        metadata
+    }
+
+    /// Takes the event apart again, as it was appended.
+    pub fn to_data(&self) -> Result<EventData, crate::text::InvalidName> {
+        Ok(EventData {
+            id: self.id(),
+            event_type: self.event_type().try_into()?,
+            schema_version: self.schema_version(),
+            content_type: self.content_type().try_into()?,
+            payload: self.payload_bytes(),
+            metadata: self.metadata(),
+            tags: self.tags().map(crate::tag::Tag::new).collect::<Result<_, _>>()?,
+            subject: self.subject().map(crate::event::SubjectId::new).transpose()?,
+            carries_state: self.carries_state(),
+        })
+    }
+
+    fn metadata_field(&self, wanted: u8) -> Option<&str> {
+        self.metadata_fields().find(|(field, _)| *field == wanted).map(|(_, text)| text)
+    }
+
+    fn metadata_fields(&self) -> impl Iterator<Item = (u8, &str)> {
+        let mut rest = self.bytes.get(self.metadata_at()..self.payload_at()).unwrap_or_default();
+        std::iter::from_fn(move || {
+            let (field, text, after) = take_field(rest)?;
+            rest = after;
+            Some((field, text))
+        })
+    }
+
+    fn has(&self, flag: u8) -> bool {
+        self.bytes.get(5).is_some_and(|flags| flags & flag != 0)
+    }
+
+    fn tag_count(&self) -> usize {
+        u16::from_le_bytes(array(&self.bytes, 6)).into()
+    }
+
+    fn len16_at(&self, at: usize) -> usize {
+        u16::from_le_bytes(array(&self.bytes, at)).into()
+    }
+
+    fn len32_at(&self, at: usize) -> usize {
+        u32::from_le_bytes(array(&self.bytes, at)) as usize
+    }
+
+    fn text_at(&self, index: usize) -> usize {
+        (0..index).fold(HEADER, |at, text| at + self.len16_at(64 + 2 * text))
+    }
+
+    fn text(&self, index: usize) -> &str {
+        let at = self.text_at(index);
+        let bytes = self.bytes.get(at..at + self.len16_at(64 + 2 * index)).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    fn tags_at(&self) -> usize {
+        self.text_at(5)
+    }
+
+    fn metadata_at(&self) -> usize {
+        self.tags_at() + self.len32_at(76)
+    }
+
+    fn payload_at(&self) -> usize {
+        self.metadata_at() + self.len32_at(80)
+    }
+}
+
+impl std::fmt::Debug for RecordedEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RecordedEvent")
+            .field("position", &self.position())
+            .field("stream", &self.stream())
+            .field("revision", &self.revision())
+            .field("event_type", &self.event_type())
+            .field("id", &self.id())
+            .finish_non_exhaustive()
+    }
+}
+
+const CORRELATION: u8 = 1;
+const CAUSATION: u8 = 2;
+const ACTOR: u8 = 3;
+const SOURCE: u8 = 4;
+const VALIDATION: u8 = 5;
+const ENTRY_KEY: u8 = 6;
+const ENTRY_VALUE: u8 = 7;
+
+fn encode_metadata(bytes: &mut Vec<u8>, metadata: &Metadata) {
+    let mut put = |field: u8, text: &str| {
+        bytes.push(field);
+        bytes.extend_from_slice(&len32(text.len()));
+        bytes.extend_from_slice(text.as_bytes());
+    };
+    let fields = [
+        (CORRELATION, metadata.correlation.as_deref()),
+        (CAUSATION, metadata.causation.as_deref()),
+        (ACTOR, metadata.actor.as_deref()),
+        (SOURCE, metadata.source.as_deref()),
+        (VALIDATION, metadata.validation.as_ref().map(|raw| raw.get())),
+    ];
+    for (field, text) in fields {
+        if let Some(text) = text {
+            put(field, text);
+        }
+    }
+    for (key, value) in &metadata.entries {
+        put(ENTRY_KEY, key);
+        put(ENTRY_VALUE, value);
+    }
+}
+
+fn take_field(bytes: &[u8]) -> Option<(u8, &str, &[u8])> {
+    let (field, rest) = bytes.split_first()?;
+    let (len, rest) = rest.split_first_chunk::<4>()?;
+    let len = u32::from_le_bytes(*len) as usize;
+    let text = std::str::from_utf8(rest.get(..len)?).ok()?;
+    Some((*field, text, rest.get(len..)?))
+}
+
+fn take_sized(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let (len, rest) = bytes.split_first_chunk::<2>()?;
+    let len = usize::from(u16::from_le_bytes(*len));
+    Some((std::str::from_utf8(rest.get(..len)?).ok()?, rest.get(len..)?))
+}
+
+fn tags_are_sound(mut bytes: &[u8], count: usize) -> bool {
+    for _ in 0..count {
+        match take_sized(bytes) {
+            Some((_, rest)) => bytes = rest,
+            None => return false,
+        }
+    }
+    bytes.is_empty()
+}
+
+fn metadata_is_sound(mut bytes: &[u8]) -> bool {
+    while !bytes.is_empty() {
+        match take_field(bytes) {
+            Some((_, _, rest)) => bytes = rest,
+            None => return false,
+        }
+    }
+    true
+}
+
+fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    bytes.get(at..at + N).and_then(|slice| slice.try_into().ok()).unwrap_or([0; N])
+}
+
+fn set(bytes: &mut [u8], at: usize, value: &[u8]) {
+    if let Some(slot) = bytes.get_mut(at..at + value.len()) {
+        slot.copy_from_slice(value);
+    }
+}
+
+fn len16(len: usize) -> [u8; 2] {
+    u16::try_from(len).unwrap_or(u16::MAX).to_le_bytes()
+}
+
+fn len32(len: usize) -> [u8; 4] {
+    u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes()
+}
+
+fn put_u16(bytes: &mut Vec<u8>, len: usize) {
+    bytes.extend_from_slice(&len16(len));
+}
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

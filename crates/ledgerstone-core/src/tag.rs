@@ -1,0 +1,65 @@
+//! Tags: the texts by which events are found across streams.
+
+use crate::text::{InvalidName, name_type};
+
+name_type! {
+    /// A text that an event carries and a query asks for, such as `account:42`; at most 255 bytes.
+    ///
+    /// Tags that begin with `$` are reserved: the store sets `$category:`, `$source:` and
+    /// `$correlation:` itself, and a `$unique:` tag holds a value (see [`Tag::unique`]).
+    Tag, "a tag", 1024
+}
+
+impl Tag {
+    /// The largest size in bytes of a tag that an application may set.
+    pub const MAX_APPLICATION_BYTES: usize = 255;
+
+    /// Makes the tag that every event of a stream category carries.
+    pub fn category(category: &str) -> Result<Self, InvalidName> {
+        Self::new(format!("$category:{category}"))
+    }
+
+    /// Makes the tag that every event with this source in its metadata carries.
+    pub fn source(source: &str) -> Result<Self, InvalidName> {
+        Self::new(format!("$source:{source}"))
+    }
+
+    /// Makes the tag that every event with this correlation in its metadata carries.
+    pub fn correlation(correlation: &str) -> Result<Self, InvalidName> {
+        Self::new(format!("$correlation:{correlation}"))
+    }
+
+    /// Makes the tag that holds a value so that nobody else takes it, such as a hashed mail address.
+    ///
+    /// An append condition still sees an event with such a tag after the event was removed.
+    pub fn unique(name: &str, value: &str) -> Result<Self, InvalidName> {
+        let tag = Self::new(format!("$unique:{name}:{value}"))?;
+        tag.check_application().map(|()| tag)
+    }
+
+    /// Tells whether the tag holds a value.
+    pub fn is_unique(&self) -> bool {
+        self.as_str().starts_with("$unique:")
+    }
+
+    /// Tells whether the store sets this tag by itself.
+    pub fn is_derived(&self) -> bool {
+        self.as_str().starts_with('$') && !self.is_unique()
+    }
+
+    /// Checks that an application may put this tag on an event.
+    pub fn check_application(&self) -> Result<(), InvalidName> {
+        if self.is_derived() {
+            return Err(InvalidName::new("a tag", self.as_str(), "tags that begin with $ are reserved"));
+        }
+        if self.as_str().len() > Self::MAX_APPLICATION_BYTES {
+            let reason = format!(
+                "it has {} bytes and the limit is {}",
+                self.as_str().len(),
+                Self::MAX_APPLICATION_BYTES
+            );
+            return Err(InvalidName::new("a tag", self.as_str(), reason));
+        }
+        Ok(())
+    }
+}

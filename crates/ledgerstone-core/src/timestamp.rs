@@ -1,0 +1,165 @@
+//! Times: whole microseconds in UTC, and the offsets that people wrote beside them.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::tz::{Offset, TimeZone};
+
+use crate::text::InvalidName;
+
+/// A moment in UTC, in whole microseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// Takes microseconds since 1970; what no calendar can print is cut to the nearest that one can.
+    pub fn from_micros(micros: i64) -> Self {
+        let least = jiff::Timestamp::MIN.as_microsecond();
+        let most = jiff::Timestamp::MAX.as_microsecond();
+        Self(micros.clamp(least, most))
+    }
+
+    /// Returns the microseconds since 1970.
+    pub fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// Returns the moment that is `duration` later, or the last one that a calendar can print.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Self::from_micros(self.0.saturating_add(micros))
+    }
+
+    /// Returns the time that has passed since `earlier`, or nothing if it is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// Reads a time with an offset, such as `2011-10-11T13:45:40.276+02:00`; a space may stand for the `T`.
+    ///
+    /// A time without an offset is an error: nobody could tell which moment it means.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        OffsetTime::parse(text, None).map(|time| time.at)
+    }
+
+    fn to_jiff(self) -> jiff::Timestamp {
+        jiff::Timestamp::from_microsecond(self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.6}", self.to_jiff())
+    }
+}
+
+impl serde::Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Timestamp {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A moment and the offset from UTC, in seconds, at which somebody wrote it down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OffsetTime {
+    /// The moment.
+    pub at: Timestamp,
+    /// The offset that was given, if it was not UTC.
+    pub offset: Option<i32>,
+}
+
+impl OffsetTime {
+    /// Takes a moment in UTC.
+    pub fn utc(at: Timestamp) -> Self {
+        Self { at, offset: None }
+    }
+
+    /// Reads a time with an offset; without one, `zone` (such as `Europe/Amsterdam`) must be named.
+    ///
+    /// What is finer than a microsecond is cut off.
+    pub fn parse(text: &str, zone: Option<&str>) -> Result<Self, InvalidName> {
+        let invalid = |reason: String| InvalidName::new("a time", text, reason);
+        let text = text.trim();
+        let pieces = jiff::fmt::temporal::DateTimeParser::new()
+            .parse_pieces(text)
+            .map_err(|error| invalid(format!("{error}; write it like 2011-10-11T13:45:40+02:00")))?;
+        let Some(time) = pieces.time() else {
+            return Err(invalid("it has a date but no time of day".to_owned()));
+        };
+        let civil = pieces.date().to_datetime(time);
+        let offset = match (pieces.to_numeric_offset(), zone) {
+            (Some(offset), _) => offset,
+            (None, Some(zone)) => {
+                let zone = TimeZone::get(zone).map_err(|error| invalid(error.to_string()))?;
+                let zoned = zone.to_zoned(civil).map_err(|error| invalid(error.to_string()))?;
+                zoned.offset()
+            }
+            (None, None) => {
+                return Err(invalid(
+                    "it has no offset from UTC; add one, such as Z or +02:00, or name a time zone".to_owned(),
+                ));
+            }
+        };
+        let at = offset.to_timestamp(civil).map_err(|error| invalid(error.to_string()))?;
+        let seconds = offset.seconds();
+        Ok(Self { at: Timestamp(at.as_microsecond()), offset: (seconds != 0).then_some(seconds) })
+    }
+}
+
+impl fmt::Display for OffsetTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let offset = self.offset.and_then(|seconds| Offset::from_seconds(seconds).ok());
+        match offset {
+            Some(offset) => write!(f, "{:.6}", self.at.to_jiff().display_with_offset(offset)),
+            None => self.at.fmt(f),
+        }
+    }
+}
+
+impl serde::Serialize for OffsetTime {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for OffsetTime {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Self::parse(&text, None).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_survives_the_round_trip() {
+        let time = OffsetTime::parse("2011-10-11 13:45:40.276000+02:00", None).expect("a time");
+        assert_eq!(time.offset, Some(7200));
+        assert_eq!(time.to_string(), "2011-10-11T13:45:40.276000+02:00");
+        assert_eq!(OffsetTime::parse(&time.to_string(), None), Ok(time));
+    }
+
+    #[test]
+    fn a_time_without_an_offset_is_refused_unless_a_zone_is_named() {
+        let refused = OffsetTime::parse("2011-10-11 13:45:40", None).expect_err("naive");
+        assert!(refused.to_string().contains("no offset"), "{refused}");
+        let zoned = OffsetTime::parse("2011-10-11 13:45:40", Some("Europe/Amsterdam"));
+        assert_eq!(zoned.map(|time| time.offset), Ok(Some(7200)));
+    }
+
+    #[test]
+    fn a_date_alone_is_no_time() {
+        assert!(OffsetTime::parse("2011-10-11", None).is_err());
+        assert!(OffsetTime::parse("soon", None).is_err());
+    }
+}
