@@ -143,6 +143,9 @@ pub enum InvalidBatch {
     /// A name is not valid.
     #[error(transparent)]
     Name(#[from] InvalidName),
+    /// A store at the other end of a connection found it invalid, in its own words.
+    #[error("{0}")]
+    Told(String),
 }
 
 impl Limits {

@@ -172,6 +172,22 @@ pub enum CollectionRef {
 }
 
 impl CollectionRef {
+    /// Refers to a certain generation of a collection, or to the live one.
+    pub fn new(name: CollectionName, definition: Option<DefinitionHash>) -> Self {
+        match definition {
+            None => Self::Live(name),
+            Some(definition) => Self::Generation(CollectionId { name, definition }),
+        }
+    }
+
+    /// Returns the hash of the generation, if it is a certain one.
+    pub fn definition(&self) -> Option<DefinitionHash> {
+        match self {
+            Self::Live(_) => None,
+            Self::Generation(id) => Some(id.definition),
+        }
+    }
+
     /// Returns the collection's name.
     pub fn name(&self) -> &CollectionName {
         match self {

@@ -249,7 +249,7 @@ mod tests {
         let text = serde_json::to_string(&EventJson::from_data(&event)).expect("json");
         assert!(!text.contains('\n'), "{text}");
         let read: EventJson = serde_json::from_str(&text).expect("reads back");
-        let read = read.to_data(|| Uuid::nil()).expect("valid");
+        let read = read.to_data(Uuid::nil).expect("valid");
         assert_eq!(read, event, "{text}");
         read
     }

@@ -14,38 +14,53 @@
 
 mod aggregate;
 mod batch;
+mod batch_json;
+mod checked_filter;
+mod checked_select;
 mod clock;
 mod code;
+mod cursor;
+mod definition_check;
 mod document;
 mod document_store;
 mod error;
 mod event;
 mod event_json;
 mod event_store;
+mod field_value;
 mod filter;
 mod http_client;
 mod locator;
 mod mark;
 mod metadata;
+mod nearest;
 mod position;
+mod problem;
 mod projection;
 mod query;
 mod record;
 mod removal;
 mod retry;
+mod select_json;
 mod selection;
+mod selection_json;
 mod stream;
 mod tag;
 mod tenant;
 mod text;
 mod timestamp;
+mod words;
 
 #[doc(hidden)]
 pub use aggregate::schema_version;
 pub use aggregate::{Aggregate, DomainEvent, EventSchema};
 pub use batch::{Append, AppendCondition, Appended, AppendedRange, Batch, InvalidBatch, Limits, Refusal};
+pub use batch_json::{AppendJson, AppendedJson, BatchJson, ConditionJson, MarkChangeJson, MarkJson, RangeJson};
+pub use checked_filter::{CheckedFilter, words_of};
+pub use checked_select::{CheckedOrder, CheckedSelect};
 pub use clock::{Clock, IdSource, SystemClock, TimeOrderedIds};
 pub use code::Code;
+pub use cursor::PageEnd;
 pub use document::{
     Body, Collection, CollectionId, CollectionName, CollectionRef, CollectionState, Definition,
     DefinitionHash, Document, DocumentKey, Field, FieldKind, FieldName,
@@ -58,18 +73,23 @@ pub use error::{BackendError, ErrorKind};
 pub use event::{ContentType, EventData, EventType, SubjectId};
 pub use event_json::{BatchPlace, EventJson};
 pub use event_store::{Capabilities, EventStore, EventStoreError, Frames, IdempotenceWindow, LogHead};
+pub use field_value::FieldValue;
 pub use filter::{Filter, OrderBy};
 pub use http_client::{HttpClient, HttpRequest, HttpResponse};
 pub use locator::Locator;
-pub use mark::{Mark, MarkChange, MarkName};
+pub use mark::{Mark, MarkChange, MarkName, MarkNotMet};
 pub use metadata::Metadata;
+pub use nearest::nearest;
 pub use position::{Heads, LogIdentity, LogKind, LogPoint, Position};
+pub use problem::Problem;
 pub use projection::{Projection, ProjectionError};
 pub use query::{Query, QueryItem};
 pub use record::{EncodedEvent, InvalidRecord, RecordedEvent, Stamp};
 pub use removal::{Removal, TOMBSTONED, TRANSIENT, TRUNCATED};
 pub use retry::{Retry, Retryable, Sleeper};
+pub use select_json::{DocumentCapabilitiesJson, DocumentPageJson, KeysJson, SelectJson};
 pub use selection::{Direction, Frame, Hole, Selection, TimeRange};
+pub use selection_json::{CapabilitiesJson, EventPageJson, LimitsJson, SelectionJson, WindowJson};
 #[doc(hidden)]
 pub use serde_json;
 pub use stream::{ExpectedRevision, Revision, StreamId, StreamState, category_of};
@@ -77,3 +97,4 @@ pub use tag::Tag;
 pub use tenant::{Tenant, TenantScope};
 pub use text::InvalidName;
 pub use timestamp::{OffsetTime, Timestamp};
+pub use words::words;

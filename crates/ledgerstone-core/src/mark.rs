@@ -42,6 +42,11 @@ impl Mark {
     }
 }
 
+/// A mark does not stand where its change needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the mark does not stand where its change needs it")]
+pub struct MarkNotMet;
+
 /// A change of a mark, which the whole batch depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MarkChange {
@@ -83,7 +88,12 @@ impl MarkChange {
     /// Applies the change to what stands now: the mark afterwards (`None`: absent), or a refusal.
     ///
     /// An expired mark counts as absent.
-    pub fn apply(&self, tenant: &Tenant, now: Timestamp, current: Option<&Mark>) -> Result<Option<Mark>, ()> {
+    pub fn apply(
+        &self,
+        tenant: &Tenant,
+        now: Timestamp,
+        current: Option<&Mark>,
+    ) -> Result<Option<Mark>, MarkNotMet> {
         let current = current.filter(|mark| !mark.is_expired(now));
         let version = current.map_or(0, |mark| mark.version);
         let fresh = |number: u64, value: Bytes, keep_for: Option<Duration>| Mark {
@@ -104,7 +114,7 @@ impl MarkChange {
             Self::Once { keep_for, .. } if current.is_none() => {
                 Ok(Some(fresh(0, Bytes::new(), Some(*keep_for))))
             }
-            _ => Err(()),
+            _ => Err(MarkNotMet),
         }
     }
 }

@@ -15,7 +15,8 @@ impl Timestamp {
     /// Takes microseconds since 1970; what no calendar can print is cut to the nearest that one can.
     pub fn from_micros(micros: i64) -> Self {
         let least = jiff::Timestamp::MIN.as_microsecond();
-        let most = jiff::Timestamp::MAX.as_microsecond();
+        // The calendar takes no fraction of its last second.
+        let most = jiff::Timestamp::MAX.as_second() * 1_000_000;
         Self(micros.clamp(least, most))
     }
 
@@ -155,6 +156,14 @@ mod tests {
         assert!(refused.to_string().contains("no offset"), "{refused}");
         let zoned = OffsetTime::parse("2011-10-11 13:45:40", Some("Europe/Amsterdam"));
         assert_eq!(zoned.map(|time| time.offset), Ok(Some(7200)));
+    }
+
+    #[test]
+    fn the_first_and_the_last_moment_read_back_from_their_text() {
+        for micros in [i64::MIN, i64::MAX, 0, -1] {
+            let time = Timestamp::from_micros(micros);
+            assert_eq!(Timestamp::parse(&time.to_string()), Ok(time), "{time}");
+        }
     }
 
     #[test]

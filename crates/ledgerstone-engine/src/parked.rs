@@ -1,0 +1,257 @@
+//! Parked keys: rows beside the checkpoint that say which documents stand still, since when and why.
+
+use std::collections::HashMap;
+
+use ledgerstone_core::{
+    Body, CollectionId, CollectionName, Definition, DefinitionHash, Document, DocumentKey, DocumentStore,
+    DocumentStoreError, Field, FieldKind, FieldName, Filter, InvalidName, Position, RecordedEvent, Select,
+    Tenant, TenantScope, Timestamp, Write,
+};
+use serde::Serialize;
+use serde_json::Value;
+
+/// The collection of every read model's parked keys.
+pub const PARKED: &str = "$parked";
+
+/// A key whose events are held back: by reference, not by copy.
+///
+/// The document stands as it was before the first of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ParkedKey {
+    /// The read model.
+    pub model: CollectionName,
+    /// The generation of the read model.
+    pub definition: DefinitionHash,
+    /// Whose document.
+    pub tenant: String,
+    /// The document's key, or `$event:<position>` for an event whose keys are not known.
+    pub key: String,
+    /// Whether it stands for one event whose keys are not known.
+    pub whole_event: bool,
+    /// The position of the first event that is held.
+    pub first: Position,
+    /// The position of the last event that is held.
+    pub last: Position,
+    /// How many events are held.
+    pub events: u64,
+    /// The type of the first of them.
+    pub event_type: String,
+    /// Why the first of them could not be applied.
+    pub cause: String,
+    /// When it was parked.
+    pub parked_at: Timestamp,
+}
+
+impl ParkedKey {
+    /// The longest cause in characters that is kept.
+    const MAX_CAUSE: usize = 500;
+
+    /// Parks a key at the first event that could not be applied.
+    pub(crate) fn new(
+        collection: &CollectionId,
+        key: Option<&DocumentKey>,
+        first: &RecordedEvent,
+        cause: &str,
+        parked_at: Timestamp,
+    ) -> Self {
+        let event_key = || format!("$event:{}", first.position());
+        Self {
+            model: collection.name.clone(),
+            definition: collection.definition,
+            tenant: first.tenant().to_owned(),
+            key: key.map_or_else(event_key, |key| key.as_str().to_owned()),
+            whole_event: key.is_none(),
+            first: first.position(),
+            last: first.position(),
+            events: 1,
+            event_type: first.event_type().to_owned(),
+            cause: cause.chars().take(Self::MAX_CAUSE).collect(),
+            parked_at,
+        }
+    }
+
+    /// Holds one more event.
+    pub(crate) fn hold(&mut self, event: &RecordedEvent) {
+        self.events += 1;
+        self.last = event.position();
+    }
+
+    fn row_key(&self) -> Result<DocumentKey, InvalidName> {
+        let kind = if self.whole_event { "event" } else { "key" };
+        let address =
+            [self.model.as_str(), &self.definition.to_string(), kind, &self.tenant, &self.key].join("\u{0}");
+        DocumentKey::new(DefinitionHash::of(address.as_bytes()).to_string())
+    }
+
+    /// Returns the write that stores the row.
+    pub(crate) fn put(&self) -> Result<Write, InvalidName> {
+        self.write(Some(self.body()))
+    }
+
+    /// Returns the write that removes the row.
+    pub(crate) fn removal(&self) -> Result<Write, InvalidName> {
+        self.write(None)
+    }
+
+    fn write(&self, body: Option<Body>) -> Result<Write, InvalidName> {
+        let collection = parked_definition()?.id;
+        Ok(Write { collection, tenant: Tenant::new(&self.tenant)?, key: self.row_key()?, body })
+    }
+
+    fn body(&self) -> Body {
+        let mut body = Body::new();
+        let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
+        put("model", self.model.as_str().into());
+        put("definition", self.definition.to_string().into());
+        put("tenant", self.tenant.as_str().into());
+        put("key", self.key.as_str().into());
+        put("whole_event", self.whole_event.into());
+        put("first", self.first.0.into());
+        put("last", self.last.0.into());
+        put("events", self.events.into());
+        put("event_type", self.event_type.as_str().into());
+        put("cause", self.cause.as_str().into());
+        put("parked_at", self.parked_at.to_string().into());
+        body
+    }
+
+    fn from_document(document: &Document) -> Option<Self> {
+        let text = |name: &str| document.body.get(name).and_then(Value::as_str);
+        let number = |name: &str| document.body.get(name).and_then(Value::as_u64);
+        Some(Self {
+            model: CollectionName::new(text("model")?).ok()?,
+            definition: text("definition")?.parse().ok()?,
+            tenant: document.tenant.as_str().to_owned(),
+            key: text("key")?.to_owned(),
+            whole_event: document.body.get("whole_event").and_then(Value::as_bool).unwrap_or_default(),
+            first: Position(number("first")?),
+            last: Position(number("last")?),
+            events: number("events")?,
+            event_type: text("event_type")?.to_owned(),
+            cause: text("cause")?.to_owned(),
+            parked_at: Timestamp::parse(text("parked_at")?).ok()?,
+        })
+    }
+}
+
+/// Returns what the collection of parked keys holds.
+pub(crate) fn parked_definition() -> Result<Definition, InvalidName> {
+    let fields = [
+        ("model", FieldKind::Text, true),
+        ("definition", FieldKind::Text, true),
+        ("tenant", FieldKind::Text, false),
+        ("key", FieldKind::Text, true),
+        ("whole_event", FieldKind::Boolean, false),
+        ("first", FieldKind::Integer, false),
+        ("last", FieldKind::Integer, false),
+        ("events", FieldKind::Integer, false),
+        ("event_type", FieldKind::Text, false),
+        ("cause", FieldKind::Text, false),
+        ("parked_at", FieldKind::Time, false),
+    ];
+    let fields = fields.into_iter().map(|(name, kind, indexed)| {
+        Ok(Field { name: FieldName::declared(name)?, kind, indexed, searchable: false })
+    });
+    let id = CollectionId {
+        name: CollectionName::new(PARKED)?,
+        definition: DefinitionHash::of(b"ledgerstone parked keys 1"),
+    };
+    Ok(Definition { id, fields: fields.collect::<Result<_, InvalidName>>()? })
+}
+
+/// The parked keys of one generation, as a projector sees them.
+#[derive(Debug, Default)]
+pub(crate) struct ParkedKeys(HashMap<(String, String), ParkedKey>);
+
+impl ParkedKeys {
+    /// Reads them all; there are at most as many as the bound allows.
+    pub(crate) async fn load(
+        documents: &dyn DocumentStore,
+        collection: &CollectionId,
+        tenants: &TenantScope,
+    ) -> Result<Self, DocumentStoreError> {
+        let keys = list(documents, &collection.name, Some(collection.definition), tenants).await?;
+        let keyed = keys.into_iter().map(|key| ((key.tenant.clone(), key.key.clone()), key));
+        Ok(Self(keyed.collect()))
+    }
+
+    /// Returns how many keys are parked.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Tells whether none is.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns a key's row, if it is parked.
+    pub(crate) fn get(&self, tenant: &str, key: &str) -> Option<&ParkedKey> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.get(&(tenant.to_owned(), key.to_owned())).filter(|row| !row.whole_event)
+    }
+
+    /// Takes rows that were stored.
+    pub(crate) fn extend(&mut self, rows: Vec<ParkedKey>) {
+        self.0.extend(rows.into_iter().map(|row| ((row.tenant.clone(), row.key.clone()), row)));
+    }
+
+    /// Returns how many there would be together with these rows.
+    pub(crate) fn len_with(&self, rows: &[ParkedKey]) -> usize {
+        let known = |row: &&ParkedKey| self.0.contains_key(&(row.tenant.clone(), row.key.clone()));
+        self.0.len() + rows.len() - rows.iter().filter(known).count()
+    }
+}
+
+/// Lists the parked keys of a read model, of one generation or of all, by position.
+pub(crate) async fn list(
+    documents: &dyn DocumentStore,
+    model: &CollectionName,
+    definition: Option<DefinitionHash>,
+    tenants: &TenantScope,
+) -> Result<Vec<ParkedKey>, DocumentStoreError> {
+    let mut keys = Vec::new();
+    let mut cursor = None;
+    let filter = filter(model, definition)?;
+    loop {
+        let select = Select::from(name(PARKED)?).filter(filter.clone()).of(tenants.clone());
+        let size = documents.capabilities().page_size.clamp(1, 1_000);
+        let page = documents.query(select.size(size).cursor(cursor)).await?;
+        keys.extend(page.documents.iter().filter_map(ParkedKey::from_document));
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    keys.sort_by_key(|key| key.first);
+    Ok(keys)
+}
+
+/// Counts the parked keys of a generation.
+pub(crate) async fn count(
+    documents: &dyn DocumentStore,
+    collection: &CollectionId,
+    tenants: &TenantScope,
+) -> Result<u64, DocumentStoreError> {
+    let filter = filter(&collection.name, Some(collection.definition))?;
+    documents.count(&name(PARKED)?.into(), tenants, &filter).await
+}
+
+fn name(text: &str) -> Result<CollectionName, DocumentStoreError> {
+    CollectionName::new(text).map_err(|error| DocumentStoreError::InvalidSelect(error.to_string()))
+}
+
+fn filter(model: &CollectionName, definition: Option<DefinitionHash>) -> Result<Filter, DocumentStoreError> {
+    let eq = |field: &str, value: String| {
+        let field =
+            FieldName::new(field).map_err(|error| DocumentStoreError::InvalidSelect(error.to_string()))?;
+        Ok::<_, DocumentStoreError>(Filter::Eq { field, value: value.into() })
+    };
+    let mut filters = vec![eq("model", model.to_string())?];
+    if let Some(definition) = definition {
+        filters.push(eq("definition", definition.to_string())?);
+    }
+    Ok(Filter::And(filters))
+}

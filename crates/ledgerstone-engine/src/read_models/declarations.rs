@@ -1,0 +1,115 @@
+//! The declarations in the log: system events that say which read models there shall be.
+
+use std::collections::BTreeMap;
+
+use futures_util::StreamExt;
+use ledgerstone_core::{
+    Append, Batch, CollectionName, EventData, EventStore, EventType, ExpectedRevision, IdSource, LogKind, Position,
+    Selection, StreamId, Tenant, TenantScope,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::read_models::error::ReadModelError;
+
+/// The stream of declarations and of other things that happened to read models.
+pub const STREAM: &str = "$read-models";
+const DECLARED: &str = "$read_model_declared";
+const UNDECLARED: &str = "$read_model_undeclared";
+const PARKED_DISCARDED: &str = "$parked_discarded";
+
+#[derive(Serialize, Deserialize)]
+struct Declared {
+    name: CollectionName,
+    toml: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Undeclared {
+    name: CollectionName,
+}
+
+/// What the log says about declarations.
+#[derive(Debug, Default)]
+pub(crate) struct Declarations {
+    /// The text that stands for each name.
+    pub current: BTreeMap<CollectionName, String>,
+    /// Every text that ever stood, oldest first.
+    pub history: Vec<(CollectionName, String)>,
+    /// The system position up to which the log was read.
+    pub read_to: Position,
+}
+
+impl Declarations {
+    /// Reads them from the log.
+    pub(crate) async fn load(events: &dyn EventStore) -> Result<Self, ReadModelError> {
+        let selection = Selection::stream(StreamId::new(STREAM)?).log(LogKind::System);
+        let selection = selection.of(TenantScope::One(Tenant::default()));
+        let mut frames = events.read(selection);
+        let mut declarations = Self::default();
+        while let Some(frame) = frames.next().await.transpose()? {
+            declarations.read_to = declarations.read_to.max(frame.read_to);
+            for event in &frame.events {
+                declarations.take(event.event_type(), event.payload());
+            }
+        }
+        Ok(declarations)
+    }
+
+    fn take(&mut self, event_type: &str, payload: &[u8]) {
+        match event_type {
+            DECLARED => {
+                if let Ok(declared) = serde_json::from_slice::<Declared>(payload) {
+                    self.history.push((declared.name.clone(), declared.toml.clone()));
+                    self.current.insert(declared.name, declared.toml);
+                }
+            }
+            UNDECLARED => {
+                if let Ok(undeclared) = serde_json::from_slice::<Undeclared>(payload) {
+                    self.current.remove(&undeclared.name);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Records that a read model is declared.
+pub(crate) async fn declare(
+    events: &dyn EventStore,
+    ids: &dyn IdSource,
+    name: &CollectionName,
+    toml: &str,
+) -> Result<(), ReadModelError> {
+    record(events, ids, DECLARED, &Declared { name: name.clone(), toml: toml.to_owned() }).await
+}
+
+/// Records that a read model is no longer declared.
+pub(crate) async fn undeclare(
+    events: &dyn EventStore,
+    ids: &dyn IdSource,
+    name: &CollectionName,
+) -> Result<(), ReadModelError> {
+    record(events, ids, UNDECLARED, &Undeclared { name: name.clone() }).await
+}
+
+/// Records that a parked key was given up, and why.
+pub(crate) async fn discarded(
+    events: &dyn EventStore,
+    ids: &dyn IdSource,
+    what: &impl Serialize,
+) -> Result<(), ReadModelError> {
+    record(events, ids, PARKED_DISCARDED, what).await
+}
+
+async fn record(
+    events: &dyn EventStore,
+    ids: &dyn IdSource,
+    event_type: &str,
+    payload: &impl Serialize,
+) -> Result<(), ReadModelError> {
+    let payload = serde_json::to_vec(payload).map_err(|error| ReadModelError::Invalid(error.to_string()))?;
+    let event = EventData::json(ids.next_id(), EventType::new(event_type)?, payload);
+    let append = Append::to(StreamId::new(STREAM)?, ExpectedRevision::Any, vec![event]);
+    events.append(Batch::of(append)).await?;
+    Ok(())
+}

@@ -1,0 +1,243 @@
+//! What people do with parked keys: look at them, replay them, give them up.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use ledgerstone_core::{
+    Body, CheckpointMove, CollectionId, CollectionName, Commit, DocumentKey, DocumentStoreError, LogPoint, Position,
+    RecordedEvent, Selection, Tenant, TenantScope, Write,
+};
+use serde::Serialize;
+
+use crate::parked::{self, ParkedKey};
+use crate::projector_fold::guarded;
+use crate::read_models::declarations;
+use crate::read_models::error::ReadModelError;
+use crate::read_models::handle::{Inner, ReadModels};
+use crate::read_models::model::{Lane, Model, Side};
+
+/// Which parked keys are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParkedSelection {
+    /// All of the read model's.
+    All,
+    /// The one with this key, of this tenant.
+    Key(Tenant, String),
+}
+
+/// What a replay did.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct ReplayReport {
+    /// How many keys are no longer parked.
+    pub replayed: u64,
+    /// How many events were applied for them.
+    pub events: u64,
+    /// The keys that failed again, each with its new cause.
+    pub failed: Vec<ParkedKey>,
+}
+
+#[derive(Serialize)]
+struct Discarded<'a> {
+    #[serde(flatten)]
+    parked: &'a ParkedKey,
+    reason: &'a str,
+}
+
+impl ReadModels {
+    /// Lists the parked keys of a read model's live generation, by position.
+    pub async fn parked(&self, name: &CollectionName) -> Result<Vec<ParkedKey>, ReadModelError> {
+        let model = self.inner.require(name)?;
+        self.inner.parked_of(&model, &ParkedSelection::All).await
+    }
+
+    /// Applies the held events of parked keys again; what succeeds is no longer parked.
+    ///
+    /// For each key the log is read from its first held event to the checkpoint, and all of it is applied
+    /// in one commit or none of it. Nothing else may feed the store's read models meanwhile from
+    /// another process; within this one that is seen to.
+    pub async fn replay_parked(
+        &self,
+        name: &CollectionName,
+        which: &ParkedSelection,
+    ) -> Result<ReplayReport, ReadModelError> {
+        let model = self.inner.require(name)?;
+        let lane = model.lane(Side::Live).ok_or_else(|| {
+            ReadModelError::Invalid(format!("the rules of the live generation of {name} are not known here"))
+        })?;
+        let mut report = ReplayReport::default();
+        for row in self.inner.parked_of(&model, which).await? {
+            self.inner.replay_one(&model, &lane, row, &mut report).await?;
+        }
+        model.clear_trouble();
+        Ok(report)
+    }
+
+    /// Gives parked keys up: their held events stay unapplied, their documents as they are, and later
+    /// events are applied to them again. Each is recorded as a system event with the reason.
+    pub async fn discard_parked(
+        &self,
+        name: &CollectionName,
+        which: &ParkedSelection,
+        reason: &str,
+    ) -> Result<u64, ReadModelError> {
+        if reason.trim().is_empty() {
+            return Err(ReadModelError::Invalid("a reason is needed to discard parked keys".to_owned()));
+        }
+        let model = self.inner.require(name)?;
+        let inner = &self.inner;
+        let mut discarded = 0;
+        for row in inner.parked_of(&model, which).await? {
+            let _gate = model.gate.lock().await;
+            declarations::discarded(&*inner.events, &*inner.options.ids, &Discarded { parked: &row, reason }).await?;
+            inner.documents.commit(Commit { writes: vec![row.removal()?], checkpoint: None }).await?;
+            discarded += 1;
+        }
+        model.clear_trouble();
+        Ok(discarded)
+    }
+}
+
+impl Inner {
+    async fn parked_of(
+        &self,
+        model: &Arc<Model>,
+        which: &ParkedSelection,
+    ) -> Result<Vec<ParkedKey>, ReadModelError> {
+        let live = model.live_id();
+        let rows = parked::list(&*self.documents, &live.name, Some(live.definition), &self.tenants).await?;
+        let ParkedSelection::Key(tenant, key) = which else { return Ok(rows) };
+        let found = rows.into_iter().filter(|row| row.tenant == tenant.as_str() && row.key == *key);
+        let found: Vec<_> = found.collect();
+        if found.is_empty() {
+            let message = format!("read model {} has no parked key {key:?}; list them first", live.name);
+            return Err(ReadModelError::Invalid(message));
+        }
+        Ok(found)
+    }
+
+    async fn replay_one(
+        &self,
+        model: &Arc<Model>,
+        lane: &Lane,
+        row: ParkedKey,
+        report: &mut ReplayReport,
+    ) -> Result<(), ReadModelError> {
+        let _gate = model.gate.lock().await;
+        let id = &lane.definition.id;
+        let Some(stands) = self.documents.checkpoint(id).await? else { return Ok(()) };
+        let replay = Replay { inner: self, lane, row: &row, stands };
+        let (writes, events, failed) = match replay.apply().await? {
+            Ok((mut writes, events)) => {
+                writes.push(row.removal()?);
+                (writes, events, None)
+            }
+            Err(cause) => {
+                let failed = ParkedKey { cause, ..row.clone() };
+                (vec![failed.put()?], 0, Some(failed))
+            }
+        };
+        match self.documents.commit(Commit { writes, checkpoint: Some(standing(id, stands)) }).await {
+            Ok(()) => {}
+            Err(DocumentStoreError::InvalidDocument { reason, .. }) => {
+                let failed = ParkedKey { cause: reason, ..row.clone() };
+                let commit = Commit { writes: vec![failed.put()?], checkpoint: Some(standing(id, stands)) };
+                self.documents.commit(commit).await?;
+                report.failed.push(failed);
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        match failed {
+            Some(failed) => report.failed.push(failed),
+            None => {
+                report.replayed += 1;
+                report.events += events;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A move that moves nothing, but fails if somebody else moved the checkpoint.
+fn standing(id: &CollectionId, stands: LogPoint) -> CheckpointMove {
+    CheckpointMove { collection: id.clone(), from: Some(stands), to: stands }
+}
+
+/// The held events of one key, about to be applied again.
+struct Replay<'a> {
+    inner: &'a Inner,
+    lane: &'a Lane,
+    row: &'a ParkedKey,
+    stands: LogPoint,
+}
+
+impl Replay<'_> {
+    /// Applies them; the inner error is the cause why the key stays parked.
+    async fn apply(&self) -> Result<Result<(Vec<Write>, u64), String>, ReadModelError> {
+        let tenant = Tenant::new(&self.row.tenant)?;
+        let last = if self.row.whole_event { self.row.first } else { self.stands.position };
+        let selection = Selection::query(self.lane.projection.query()).of(TenantScope::One(tenant.clone()));
+        let selection = selection.after(Position(self.row.first.0.saturating_sub(1))).up_to(last);
+        let mut frames = self.inner.events.read(selection);
+        let mut bodies: Vec<(DocumentKey, Option<Body>)> = Vec::new();
+        if !self.row.whole_event {
+            let key = DocumentKey::new(&self.row.key)?;
+            let body = self.body(&tenant, &key).await?;
+            bodies.push((key, body));
+        }
+        let mut events = 0;
+        while let Some(frame) = frames.next().await.transpose()? {
+            for event in &frame.events {
+                match self.apply_event(event, &tenant, &mut bodies).await? {
+                    Ok(applied) => events += u64::from(applied),
+                    Err(cause) => return Ok(Err(cause)),
+                }
+            }
+        }
+        let collection = &self.lane.definition.id;
+        let writes = bodies.into_iter().map(|(key, body)| Write {
+            collection: collection.clone(),
+            tenant: tenant.clone(),
+            key,
+            body,
+        });
+        Ok(Ok((writes.collect(), events)))
+    }
+
+    /// Applies one event to the row's document, or to all of its own if none was known.
+    async fn apply_event(
+        &self,
+        event: &RecordedEvent,
+        tenant: &Tenant,
+        bodies: &mut Vec<(DocumentKey, Option<Body>)>,
+    ) -> Result<Result<bool, String>, ReadModelError> {
+        let projection = &*self.lane.projection;
+        let keys = match guarded(|| projection.keys(event)) {
+            Ok(keys) => keys,
+            // It has a row of its own.
+            Err(_) if !self.row.whole_event => return Ok(Ok(false)),
+            Err(cause) => return Ok(Err(cause)),
+        };
+        let mut applied = false;
+        for key in keys {
+            if self.row.whole_event && !bodies.iter().any(|(known, _)| *known == key) {
+                let body = self.body(tenant, &key).await?;
+                bodies.push((key.clone(), body));
+            }
+            let Some((_, body)) = bodies.iter_mut().find(|(known, _)| *known == key) else { continue };
+            let current = body.take();
+            match guarded(|| projection.project(event, &key, current)) {
+                Ok(next) => *body = next,
+                Err(cause) => return Ok(Err(cause)),
+            }
+            applied = true;
+        }
+        Ok(Ok(applied))
+    }
+
+    async fn body(&self, tenant: &Tenant, key: &DocumentKey) -> Result<Option<Body>, ReadModelError> {
+        let collection = self.lane.definition.id.clone().into();
+        let found = self.inner.documents.get(&collection, tenant, std::slice::from_ref(key)).await?;
+        Ok(found.into_iter().flatten().next().map(|document| document.body))
+    }
+}

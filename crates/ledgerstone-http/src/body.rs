@@ -1,0 +1,61 @@
+//! Request bodies, read up to a limit.
+
+use axum::body::Body;
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_LENGTH;
+use bytes::{Bytes, BytesMut};
+use futures_util::TryStreamExt as _;
+use ledgerstone_core::{Code, ErrorKind, Problem};
+
+use crate::problem::Failure;
+
+/// Reads a whole body of at most `limit` bytes; a declared length above it is refused before reading.
+pub async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Failure> {
+    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if let Some(given) = declared.filter(|given| *given > limit) {
+        return Err(too_large(given, limit));
+    }
+    let mut pieces = body.into_data_stream();
+    let Some(first) = next(&mut pieces).await? else { return Ok(Bytes::new()) };
+    let Some(second) = next(&mut pieces).await? else { return within(first, limit) };
+
+    let mut whole = BytesMut::with_capacity(declared.unwrap_or(first.len() + second.len()));
+    whole.extend_from_slice(&first);
+    let mut piece = Some(second);
+    while let Some(bytes) = piece {
+        if whole.len() + bytes.len() > limit {
+            return Err(too_large(whole.len() + bytes.len(), limit));
+        }
+        whole.extend_from_slice(&bytes);
+        piece = next(&mut pieces).await?;
+    }
+    Ok(whole.freeze())
+}
+
+async fn next(pieces: &mut axum::body::BodyDataStream) -> Result<Option<Bytes>, Failure> {
+    let broken = |error: axum::Error| Problem::invalid(format!("the body did not arrive whole: {error}"));
+    Ok(pieces.try_next().await.map_err(broken)?)
+}
+
+fn within(bytes: Bytes, limit: usize) -> Result<Bytes, Failure> {
+    if bytes.len() > limit { Err(too_large(bytes.len(), limit)) } else { Ok(bytes) }
+}
+
+fn too_large(given: usize, limit: usize) -> Failure {
+    let detail = format!("the body has {given} bytes or more and the limit is {limit}; send it in parts");
+    let problem = Problem::new(ErrorKind::Invalid, Code::TooLarge, detail);
+    Failure::from(problem.with("what", "a body size").with("given", given).with("limit", limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_above_the_limit_is_refused() {
+        let headers = HeaderMap::new();
+        let whole = read_body(&headers, Body::from("12345"), 5).await.expect("within");
+        assert_eq!(whole, "12345");
+        assert!(read_body(&headers, Body::from("123456"), 5).await.is_err());
+    }
+}

@@ -1,0 +1,96 @@
+//! Failures as HTTP responses: problem documents with the status that belongs to them.
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use ledgerstone_core::{BackendError, DocumentStoreError, EventStoreError, InvalidName, Problem};
+
+use crate::correlation::Correlation;
+
+/// How long a caller should wait before it asks a server again that cannot answer now.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// A handler's failure: it answers the request with a problem document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failure(Box<Problem>);
+
+impl Failure {
+    /// Returns the document.
+    pub fn problem(&self) -> &Problem {
+        &self.0
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self(Box::new(problem))
+    }
+}
+
+impl From<EventStoreError> for Failure {
+    fn from(error: EventStoreError) -> Self {
+        Problem::from(&error).into()
+    }
+}
+
+impl From<DocumentStoreError> for Failure {
+    fn from(error: DocumentStoreError) -> Self {
+        Problem::from(&error).into()
+    }
+}
+
+impl From<BackendError> for Failure {
+    fn from(error: BackendError) -> Self {
+        Problem::from(&error).into()
+    }
+}
+
+impl From<InvalidName> for Failure {
+    fn from(error: InvalidName) -> Self {
+        Problem::from(&error).into()
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut problem = self.0;
+        if problem.correlation.is_none() {
+            problem.correlation = Correlation::current().map(|id| id.as_str().to_owned());
+        }
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        if status.is_server_error() {
+            tracing::warn!(code = problem.code, kind = problem.kind, detail = problem.detail, "request failed");
+        } else {
+            tracing::debug!(code = problem.code, kind = problem.kind, detail = problem.detail, "request refused");
+        }
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(Problem::MEDIA_TYPE));
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledgerstone_core::{Code, ErrorKind};
+
+    #[test]
+    fn a_failure_that_may_pass_says_when_to_ask_again() {
+        let failure = Failure::from(Problem::new(ErrorKind::Unavailable, Code::Unreachable, "away"));
+        let response = failure.into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(response.headers().contains_key(RETRY_AFTER));
+        assert_eq!(response.headers()[CONTENT_TYPE], Problem::MEDIA_TYPE);
+    }
+}

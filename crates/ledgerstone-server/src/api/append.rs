@@ -1,0 +1,122 @@
+//! Handlers that append events.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use axum::http::header::CONTENT_TYPE;
+use ledgerstone::core::{
+    Append, AppendJson, AppendedJson, Batch, BatchJson, EventJson, ExpectedRevision, LogKind, Problem,
+};
+use ledgerstone::http::Failure;
+
+use crate::api::answer::{Answered, json};
+use crate::api::call::{Call, NDJSON, SYSTEM};
+use crate::api::json_body::{JsonBody, WholeBody, malformed, read_json};
+use crate::api::parameters::Parameters;
+use crate::api::route::{Kind, Parameter, parameter};
+use crate::api::state::Api;
+use crate::api::path_names::StreamName;
+
+/// What `POST /v1/streams/{stream}` takes.
+pub(crate) const TO_STREAM: &[Parameter] = &[parameter(
+    "expected",
+    Kind::Text,
+    "where the stream must stand: any (the default), no_stream, stream_exists or a revision",
+)];
+
+/// Appends a whole batch.
+pub(crate) async fn batch(
+    State(api): State<Api>,
+    uri: Uri,
+    call: Call,
+    JsonBody(batch): JsonBody<BatchJson>,
+) -> Answered {
+    Parameters::of(&uri, &[])?;
+    let ids = &api.app.ids;
+    let batch = batch.to_batch(call.tenant.clone(), || ids.next_id())?;
+    record(&api, &call, batch).await
+}
+
+/// Appends an event, a list of events, or a line for each, to one stream.
+pub(crate) async fn to_stream(
+    State(api): State<Api>,
+    StreamName(stream): StreamName,
+    uri: Uri,
+    headers: HeaderMap,
+    call: Call,
+    WholeBody(body): WholeBody,
+) -> Answered {
+    let expected = Parameters::of(&uri, TO_STREAM)?.parsed::<ExpectedRevision>("expected")?;
+    let lines = headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(NDJSON.as_bytes()));
+    let events = if lines { event_lines(&body)? } else { one_or_many(&body)? };
+    let append = AppendJson {
+        stream: Some(stream.as_str().to_owned()),
+        expected: expected.unwrap_or_default(),
+        events,
+    };
+    let append = append.to_append(&mut || api.app.ids.next_id())?;
+    let batch = Batch { tenant: call.tenant.clone(), appends: vec![append], ..Batch::default() };
+    record(&api, &call, batch).await
+}
+
+fn one_or_many(body: &[u8]) -> Result<Vec<EventJson>, Failure> {
+    match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'[') => read_json(body),
+        _ => Ok(vec![read_json(body)?]),
+    }
+}
+
+fn event_lines(body: &[u8]) -> Result<Vec<EventJson>, Failure> {
+    let mut events = Vec::new();
+    for (index, line) in body.split(|byte| *byte == b'\n').enumerate() {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let event = serde_json::from_slice(line).map_err(|error| {
+            let problem = malformed(&error).problem().clone();
+            let detail = format!("line {}: {}", index + 1, problem.detail);
+            Failure::from(Problem::invalid(detail).with("line", index + 1).with("column", error.column()))
+        })?;
+        events.push(event);
+    }
+    Ok(events)
+}
+
+async fn record(api: &Api, call: &Call, mut batch: Batch) -> Answered {
+    if !call.system {
+        batch.appends.iter().try_for_each(check_application)?;
+    }
+    if let Some(correlation) = &call.correlation {
+        let events = batch.appends.iter_mut().flat_map(|append| &mut append.events);
+        for event in events.filter(|event| event.metadata.correlation.is_none()) {
+            event.metadata.correlation = Some(correlation.clone());
+        }
+    }
+    let count = batch.events().count();
+    match api.app.events.append(batch).await {
+        Ok(appended) => {
+            if !appended.repeated {
+                api.metrics.appended(count);
+            }
+            json(&AppendedJson::from_appended(&appended))
+        }
+        Err(error) => {
+            api.metrics.refused(error.code());
+            Err(error.into())
+        }
+    }
+}
+
+/// Keeps callers from writing what only the system writes, unless they say that they mean it.
+fn check_application(append: &Append) -> Result<(), Failure> {
+    let stream = append.stream.as_ref().filter(|stream| stream.is_system());
+    let name = match (stream, append.events.iter().find(|event| event.log() == LogKind::System)) {
+        (Some(stream), _) => stream.as_str(),
+        (None, Some(event)) => event.event_type.as_str(),
+        (None, None) => return Ok(()),
+    };
+    let detail = format!(
+        "{name:?} begins with $ and belongs to the system; use DELETE /v1/streams/… or …/truncate, or send \
+         the header {SYSTEM}: true if this is a copy of system events"
+    );
+    Err(Problem::invalid(detail).into())
+}

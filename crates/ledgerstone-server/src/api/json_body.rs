@@ -1,0 +1,47 @@
+//! Request bodies as JSON: read up to the limit, and refused with the place where they are malformed.
+
+use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
+use ledgerstone::core::Problem;
+use ledgerstone::http::{Failure, read_body};
+use serde::de::DeserializeOwned;
+
+use crate::api::state::Api;
+
+/// A request's whole body.
+#[derive(Debug)]
+pub(crate) struct WholeBody(pub(crate) Bytes);
+
+impl FromRequest<Api> for WholeBody {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Failure> {
+        let (parts, body) = request.into_parts();
+        read_body(&parts.headers, body, api.limits.body_bytes).await.map(Self)
+    }
+}
+
+/// A request's body, read from JSON.
+#[derive(Debug)]
+pub(crate) struct JsonBody<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<Api> for JsonBody<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Failure> {
+        let WholeBody(bytes) = WholeBody::from_request(request, api).await?;
+        read_json(&bytes).map(Self)
+    }
+}
+
+/// Reads JSON; an empty body is an empty object.
+pub(crate) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    let bytes = if bytes.is_empty() { b"{}" } else { bytes };
+    serde_json::from_slice(bytes).map_err(|error| malformed(&error))
+}
+
+/// Says where JSON is malformed.
+pub(crate) fn malformed(error: &serde_json::Error) -> Failure {
+    let problem = Problem::invalid(format!("the body is not what this path takes: {error}"));
+    problem.with("line", error.line()).with("column", error.column()).into()
+}

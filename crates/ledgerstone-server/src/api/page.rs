@@ -1,0 +1,143 @@
+//! Pages of events: a selection read up to a limit, as JSON or as a line for each event.
+
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::Response;
+use futures_util::TryStreamExt as _;
+use ledgerstone::core::{
+    Direction, EventJson, EventType, Hole, LogHead, Position, RecordedEvent, Selection,
+};
+use ledgerstone::http::Failure;
+
+use crate::api::answer::{Answered, unwritable, with_type};
+use crate::api::call::NDJSON;
+use crate::api::event_line::write_line;
+use crate::api::parameters::refused;
+use crate::api::state::Api;
+
+/// A selection to answer with one page.
+#[derive(Debug)]
+pub(crate) struct PageRequest {
+    /// What to read.
+    pub(crate) selection: Selection,
+    /// Only these types, where the selection cannot say so itself; none means all.
+    pub(crate) types: Vec<EventType>,
+    /// Whether to answer a line for each event.
+    pub(crate) lines: bool,
+}
+
+struct Page {
+    events: Vec<RecordedEvent>,
+    read_to: Position,
+    holes: Vec<Hole>,
+    head: LogHead,
+    more: bool,
+}
+
+/// Reads a page and answers with it.
+pub(crate) async fn answer_page(api: &Api, request: PageRequest) -> Answered {
+    request.selection.check()?;
+    let lines = request.lines;
+    let log = request.selection.log;
+    let page = read(api, request).await?;
+    api.metrics.read(page.events.len());
+    if lines { answer_lines(&page, page.head.heads.of(log)) } else { answer_json(&page) }
+}
+
+async fn read(api: &Api, request: PageRequest) -> Result<Page, Failure> {
+    let PageRequest { mut selection, types, .. } = request;
+    let limit = page_limit(api, selection.limit)?;
+    let head = api.app.events.head().await?;
+    let newest = head.heads.of(selection.log);
+    let end = selection.up_to.map_or(newest, |last| last.min(newest));
+    selection.up_to = Some(end);
+    selection.limit = types.is_empty().then_some(limit);
+    let (direction, after) = (selection.direction, selection.after);
+
+    let mut page = Page { events: Vec::new(), read_to: after, holes: Vec::new(), head, more: false };
+    let mut stopped = limit == 0;
+    let mut bytes = 0;
+    let mut frames = api.app.events.read(selection);
+    while let Some(frame) = if stopped { None } else { frames.try_next().await? } {
+        page.read_to = frame.read_to;
+        page.holes.extend(frame.holes);
+        let wanted = |event: &RecordedEvent| {
+            types.is_empty() || types.iter().any(|wanted| wanted.as_str() == event.event_type())
+        };
+        for event in frame.events.into_iter().filter(wanted) {
+            bytes += event.as_bytes().len();
+            page.events.push(event);
+            stopped = page.events.len() as u64 >= limit || bytes >= api.limits.page_bytes;
+            if stopped {
+                break;
+            }
+        }
+    }
+    if let Some(last) = page.events.last().filter(|_| stopped) {
+        page.read_to = last.position();
+        page.more = match direction {
+            Direction::Forwards => page.read_to < end,
+            Direction::Backwards => page.read_to > after.next(),
+        };
+    }
+    Ok(page)
+}
+
+fn page_limit(api: &Api, asked: Option<u64>) -> Result<u64, Failure> {
+    let most = api.limits.page_events_max;
+    match asked {
+        None => Ok(api.limits.page_events),
+        Some(limit) if limit <= most => Ok(limit),
+        Some(limit) => {
+            Err(refused("limit", format!("{limit} is above the limit of {most}; read on with after=<read_to>")))
+        }
+    }
+}
+
+fn answer_json(page: &Page) -> Answered {
+    let mut body = Vec::with_capacity(256 + page.events.len() * 512);
+    body.extend_from_slice(b"{\"events\":[");
+    for (index, event) in page.events.iter().enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        write(&mut body, &EventJson::recorded(event))?;
+    }
+    body.extend_from_slice(b"],\"read_to\":");
+    write(&mut body, &page.read_to)?;
+    if !page.holes.is_empty() {
+        body.extend_from_slice(b",\"holes\":");
+        write(&mut body, &page.holes)?;
+    }
+    body.extend_from_slice(b",\"log\":");
+    write(&mut body, &page.head.log)?;
+    body.extend_from_slice(b",\"head\":");
+    write(&mut body, &page.head.heads)?;
+    body.extend_from_slice(b",\"more\":");
+    write(&mut body, &page.more)?;
+    body.push(b'}');
+    Ok(with_type(body, "application/json"))
+}
+
+fn answer_lines(page: &Page, head: Position) -> Answered {
+    let mut body = Vec::with_capacity(page.events.len() * 512);
+    for event in &page.events {
+        write_line(&mut body, event).map_err(|error| unwritable(&error))?;
+        body.push(b'\n');
+    }
+    let mut response = with_type(body, NDJSON);
+    put(&mut response, "ledgerstone-read-to", &page.read_to.to_string());
+    put(&mut response, "ledgerstone-more", if page.more { "true" } else { "false" });
+    put(&mut response, "ledgerstone-log", &page.head.log.to_string());
+    put(&mut response, "ledgerstone-head", &head.to_string());
+    Ok(response)
+}
+
+fn put(response: &mut Response, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+}
+
+fn write(body: &mut Vec<u8>, value: &impl serde::Serialize) -> Result<(), Failure> {
+    serde_json::to_writer(body, value).map_err(|error| unwritable(&error))
+}

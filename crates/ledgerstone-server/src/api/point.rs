@@ -1,0 +1,33 @@
+//! Positions that callers bring back: they must belong to this log, and not stand beyond its head.
+
+use ledgerstone::core::{Code, ErrorKind, LogHead, LogKind, LogPoint, Position, Problem};
+use ledgerstone::http::Failure;
+
+use crate::api::state::Api;
+
+/// Checks a point among the application events.
+pub(crate) async fn check_point(api: &Api, point: LogPoint) -> Result<LogHead, Failure> {
+    let head = api.app.events.head().await?;
+    if point.log != head.log {
+        let detail = format!("position {point} belongs to another log than {}; rebuild or rewind", head.log);
+        return Err(foreign(detail, &head));
+    }
+    check_position(&head, LogKind::Application, point.position)?;
+    Ok(head)
+}
+
+/// Checks that a position does not stand beyond the head.
+pub(crate) fn check_position(head: &LogHead, log: LogKind, position: Position) -> Result<(), Failure> {
+    let newest = head.heads.of(log);
+    if position > newest {
+        let detail = format!("position {position} stands beyond the head, which is {newest}; rebuild or rewind");
+        return Err(foreign(detail, head));
+    }
+    Ok(())
+}
+
+/// Says that a position cannot be used here.
+pub(crate) fn foreign(detail: String, head: &LogHead) -> Failure {
+    let problem = Problem::new(ErrorKind::Conflict, Code::ForeignPosition, detail);
+    problem.with("log", head.log.to_string()).with("head", head.heads.application.0).into()
+}

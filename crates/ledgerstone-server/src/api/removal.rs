@@ -1,0 +1,86 @@
+//! Handlers that remove events: a stream's older ones, or a whole stream.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::Uri;
+use ledgerstone::core::{Appended, AppendedJson, ErrorKind, EventStore, Problem, Revision};
+use ledgerstone::engine::{Scoped, StreamAdmin, StreamAdminError};
+use serde::{Deserialize, Serialize};
+
+use crate::api::answer::{Answered, json};
+use crate::api::call::Call;
+use crate::api::json_body::JsonBody;
+use crate::api::parameters::Parameters;
+use crate::api::path_names::StreamName;
+use crate::api::state::Api;
+
+/// What a removal answers.
+#[derive(Serialize)]
+struct Removed {
+    /// Whether something changed; if not, it had been so before.
+    changed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    appended: Option<AppendedJson>,
+}
+
+/// Where to truncate.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Truncation {
+    before: Revision,
+}
+
+/// Deletes a stream for good.
+pub(crate) async fn tombstone(
+    State(api): State<Api>,
+    StreamName(stream): StreamName,
+    uri: Uri,
+    call: Call,
+) -> Answered {
+    Parameters::of(&uri, &[])?;
+    answer(admin(&api, call).tombstone(&stream).await)
+}
+
+/// Removes every event of a stream below a revision.
+pub(crate) async fn truncate(
+    State(api): State<Api>,
+    StreamName(stream): StreamName,
+    uri: Uri,
+    call: Call,
+    JsonBody(truncation): JsonBody<Truncation>,
+) -> Answered {
+    Parameters::of(&uri, &[])?;
+    answer(admin(&api, call).truncate(&stream, truncation.before).await)
+}
+
+/// Declares that a stream may be truncated anywhere.
+pub(crate) async fn transient(
+    State(api): State<Api>,
+    StreamName(stream): StreamName,
+    uri: Uri,
+    call: Call,
+) -> Answered {
+    Parameters::of(&uri, &[])?;
+    answer(admin(&api, call).declare_transient(&stream).await)
+}
+
+fn admin(api: &Api, call: Call) -> StreamAdmin {
+    let scoped: Arc<dyn EventStore> = Arc::new(Scoped::new(Arc::clone(&api.app.events), call.tenant));
+    StreamAdmin::new(scoped)
+}
+
+fn answer(removed: Result<Option<Appended>, StreamAdminError>) -> Answered {
+    match removed {
+        Ok(appended) => json(&Removed {
+            changed: appended.is_some(),
+            appended: appended.as_ref().map(AppendedJson::from_appended),
+        }),
+        Err(StreamAdminError::Store(error)) => Err(error.into()),
+        Err(error) => {
+            // The request is sound; it is the stream that does not allow it now.
+            let kind = if error.kind() == ErrorKind::Invalid { ErrorKind::Conflict } else { error.kind() };
+            Err(Problem::new(kind, error.code(), error.to_string()).into())
+        }
+    }
+}

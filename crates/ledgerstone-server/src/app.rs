@@ -1,0 +1,21 @@
+//! What the server serves: the stores, the read models that stand on them, time and ids.
+
+use std::sync::Arc;
+
+use ledgerstone::core::{Clock, DocumentStore, EventStore, IdSource};
+use ledgerstone::engine::ReadModels;
+
+/// The parts of a running ledgerstone, put together by whoever starts it.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// Where events are.
+    pub events: Arc<dyn EventStore>,
+    /// Where the documents of read models are.
+    pub documents: Arc<dyn DocumentStore>,
+    /// The read models; [`serve`](crate::serve::serve) loads and runs them.
+    pub read_models: ReadModels,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Gives ids to events that come without one.
+    pub ids: Arc<dyn IdSource>,
+}

@@ -1,0 +1,244 @@
+//! The command line: `ledgerstone <noun> <verb>`, and what every command shares.
+
+mod bench;
+mod completions;
+mod demo;
+mod doctor;
+mod events;
+mod events_append;
+mod events_digest;
+mod explain;
+mod export;
+mod import;
+mod import_restore;
+mod read_models;
+mod read_models_query;
+mod selection_arguments;
+mod serve;
+mod streams;
+mod subscriptions;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use ledgerstone::core::{Tenant, TenantScope};
+
+use crate::compose::{Access, Opened, open_store};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::settings::{Overrides, Settings};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed
+  2  the command line, the configuration or the input is wrong
+  3  refused by a guard: a revision, a condition, a mark, an id, a tombstone
+  4  what was named does not exist
+  5  it may work later: the store is in use by another process, unreachable or slow
+  6  done, except for rows that were rejected or problems that were found
+  7  the store cannot be used as it is: read-only, full, damaged, newer, foreign
+  130  interrupted; what was done so far is consistent
+
+An error names its code: ledgerstone explain LS0001";
+
+/// The infrastructure layer of event-sourced services, in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "ledgerstone", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    noun: Noun,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+struct Globals {
+    /// Where the data lives: sqlite:PATH, http://HOST:PORT or memory:
+    #[arg(long, global = true, value_name = "LOCATOR")]
+    store: Option<String>,
+    /// Read this file instead of ledgerstone.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Read the file of this profile too, such as ledgerstone.prod.toml
+    #[arg(long, global = true, value_name = "NAME", env = "LEDGERSTONE_PROFILE")]
+    profile: Option<String>,
+    /// Print JSON: one document, or one a line; errors as problem documents
+    #[arg(long, global = true)]
+    json: bool,
+    /// Leave out remarks and progress
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Tell more of what is done
+    #[arg(long, short, global = true)]
+    verbose: bool,
+    /// The bearer token of the server
+    #[arg(long, global = true, value_name = "TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Work on the data of this tenant
+    #[arg(long, global = true, value_name = "NAME")]
+    tenant: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Noun {
+    /// Show everything in small: a client directory, from feed to search
+    Demo(demo::Demo),
+    /// Serve the store over HTTP and keep read models up to date
+    Serve(serve::Serve),
+    /// Append, read and follow events
+    #[command(subcommand)]
+    Events(events::Events),
+    /// List, truncate and delete streams
+    #[command(subcommand)]
+    Streams(streams::Streams),
+    /// Declare, query and rebuild read models
+    #[command(subcommand)]
+    ReadModels(read_models::ReadModels),
+    /// See and steer what follows the log
+    #[command(subcommand)]
+    Subscriptions(subscriptions::Subscriptions),
+    /// Import events from NDJSON or CSV
+    Import(import::ImportCommand),
+    /// Export events as NDJSON
+    Export(export::ExportCommand),
+    /// Look whether all is well, without changing anything
+    Doctor(doctor::Doctor),
+    /// Measure what this build does on this machine
+    Bench(bench::Bench),
+    /// Explain an error code, or list them all
+    Explain(explain::Explain),
+    /// Print a completion script for a shell
+    Completions(completions::Completions),
+}
+
+/// What a command works with.
+#[derive(Debug)]
+struct Session {
+    settings: Settings,
+    output: Output,
+}
+
+impl Session {
+    /// Opens the configured store, or goes through the server that owns it.
+    async fn open(&self, access: Access) -> Result<Opened, Failure> {
+        let opened = open_store(&self.settings, access).await?;
+        if opened.locator != self.settings.store {
+            self.output.detail(format!("{} is in use; going through {}", self.settings.store, opened.locator));
+        }
+        Ok(opened)
+    }
+
+    fn tenant(&self) -> Tenant {
+        self.settings.tenant.clone()
+    }
+
+    fn scope(&self) -> TenantScope {
+        TenantScope::One(self.tenant())
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let json = arguments.iter().any(|argument| argument == "--json");
+    let exit = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => run(cli),
+        Err(error) => usage(&error, json),
+    };
+    exit.into()
+}
+
+/// Prints help and version where they were asked for, and what is wrong otherwise.
+fn usage(error: &clap::Error, json: bool) -> Exit {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return Exit::Done;
+    }
+    if json {
+        let text = error.render().to_string();
+        let message = text.trim().trim_start_matches("error: ");
+        let message = message.split("\n\nUsage:").next().unwrap_or(message).replace('\n', " ");
+        let failure = Failure::usage(message).with_help("ledgerstone --help lists commands and options");
+        Output::failure(true, &failure);
+    } else {
+        let _ = error.print();
+    }
+    Exit::Usage
+}
+
+fn run(cli: Cli) -> Exit {
+    let json = cli.globals.json;
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            Output::failure(json, &Failure::io("the runtime cannot be started", &error));
+            return Exit::Failed;
+        }
+    };
+    let ended = runtime.block_on(Box::pin(execute(cli)));
+    // What still runs in the background may not hold the process up.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    let _ = std::io::stdout().flush();
+    ended.unwrap_or_else(|failure| {
+        if failure.exit() != Exit::Done {
+            Output::failure(json, &failure);
+        }
+        failure.exit()
+    })
+}
+
+async fn execute(cli: Cli) -> Result<Exit, Failure> {
+    let Globals { json, quiet, verbose, .. } = cli.globals;
+    let output = Output::new(json, quiet, verbose);
+    let mut overrides = overrides(&cli.globals);
+    if let Noun::Serve(serve) = &cli.noun {
+        overrides.flags.extend(serve.flags());
+    }
+    // What needs no store works with a broken configuration too.
+    let settings = match &cli.noun {
+        Noun::Explain(_) | Noun::Completions(_) => Settings::default(),
+        Noun::Doctor(doctor) => return doctor.run(&overrides, output).await,
+        _ => Settings::load(&overrides)?,
+    };
+    let mut session = Session { settings, output };
+    let session = &mut session;
+    let exit = match cli.noun {
+        Noun::Demo(command) => command.run(session).await,
+        Noun::Serve(command) => command.run(session).await,
+        Noun::Events(command) => command.run(session).await,
+        Noun::Streams(command) => command.run(session).await,
+        Noun::ReadModels(command) => command.run(session).await,
+        Noun::Subscriptions(command) => command.run(session).await,
+        Noun::Import(command) => command.run(session).await,
+        Noun::Export(command) => command.run(session).await,
+        Noun::Doctor(_) => Ok(Exit::Done),
+        Noun::Bench(command) => command.run(session).await,
+        Noun::Explain(command) => command.run(session),
+        Noun::Completions(command) => command.run(session, Cli::command()),
+    }?;
+    session.output.flush()?;
+    Ok(exit)
+}
+
+fn overrides(globals: &Globals) -> Overrides {
+    let flags = [("store", &globals.store, "--store"), ("server.token", &globals.token, "--token")];
+    let flags = flags.into_iter().chain([("tenant", &globals.tenant, "--tenant")]);
+    let given = flags.filter_map(|(key, value, flag)| Some((key, value.clone()?, flag)));
+    Overrides { config: globals.config.clone(), profile: globals.profile.clone(), flags: given.collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,81 @@
+//! `ledgerstone import --restore`: an export comes back as it was.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ledgerstone::core::Locator;
+use tokio::runtime::Handle;
+
+use super::Session;
+use crate::compose::{Access, only_local};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::import::{ImportProgress, Input, Restored, check, restore, validate};
+use crate::output::grouped;
+use crate::progress_bar::ProgressBar;
+
+/// Restores a file into the configured store.
+pub(super) async fn run(session: &mut Session, file: &Path) -> Result<Exit, Failure> {
+    let input = Input::new(file);
+    if input == Input::Stdin {
+        return Err(Failure::usage("standard input cannot be restored: the file is read more than once")
+            .with_help("put it into a file first"));
+    }
+    let (checked, looked_at) = (input.clone(), ProgressBar::bytes(&session.output, "checking", None));
+    blocking(move || validate(&checked)).await?;
+    drop(looked_at);
+
+    let opened = session.open(Access::Write).await?;
+    only_local(&opened, "a restore")?;
+    let (checked, events, handle) = (input.clone(), Arc::clone(&opened.backend.events), Handle::current());
+    let heads = blocking(move || check(&checked, &events, &handle)).await;
+    opened.backend.close().await;
+    let heads = heads?;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let raised = Arc::clone(&stop);
+    let interrupted = tokio::spawn(async move {
+        crate::serve::stop_signal().await;
+        raised.store(true, Ordering::Relaxed);
+    });
+    let bar = ProgressBar::bytes(&session.output, "restoring", std::fs::metadata(file).ok().map(|file| file.len()));
+    let locator = opened.locator.clone();
+    let restored = blocking(move || write(&input, heads, &locator, &stop, &bar)).await;
+    interrupted.abort();
+    tell(session, &opened.locator, restored?)
+}
+
+fn write(
+    input: &Input,
+    heads: ledgerstone::core::Heads,
+    locator: &Locator,
+    stop: &AtomicBool,
+    bar: &ProgressBar,
+) -> Result<Restored, Failure> {
+    let mut restorer = ledgerstone::stores::restore(locator)?;
+    let progress = |progress: ImportProgress| bar.set(progress.bytes);
+    let restored = restore(input, heads, &mut *restorer, stop, &progress);
+    restorer.finish();
+    restored
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(anyhow::Error::new)?
+}
+
+fn tell(session: &mut Session, locator: &Locator, restored: Restored) -> Result<Exit, Failure> {
+    if session.output.json {
+        session.output.document(&restored)?;
+    } else {
+        session.output.line(format!("restored into {locator}"))?;
+        session.output.facts(&[
+            ("  application events", grouped(restored.application)),
+            ("  system events", grouped(restored.system)),
+            ("  already there", grouped(restored.already_there)),
+        ])?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,72 @@
+//! `ledgerstone serve`: the store over HTTP, until the process is told to stop.
+
+use std::sync::Arc;
+
+use clap::Args;
+use ledgerstone::core::{Code, ErrorKind};
+use ledgerstone::http::{Authenticator, StaticToken};
+use serde_json::json;
+
+use super::Session;
+use crate::api::state::ApiLimits;
+use crate::compose::{app, open_own};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::serve::{ServeOptions, Server, stop_signal};
+use crate::telemetry::init_logs;
+
+/// Serve the store over HTTP and keep read models up to date.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// The address to listen on; any but this machine's own needs a token
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// Serve only, and leave read models to another process
+    #[arg(long)]
+    no_projections: bool,
+}
+
+impl Serve {
+    /// Returns what the flags say about the settings.
+    pub(super) fn flags(&self) -> Vec<(&'static str, String, &'static str)> {
+        self.listen.iter().map(|listen| ("server.listen", listen.clone(), "--listen")).collect()
+    }
+
+    pub(super) async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
+        let settings = &session.settings;
+        let invalid =
+            |message: String| Failure::new(ErrorKind::Misconfigured, Code::Configuration, message);
+        init_logs(settings.log.format, &settings.log.filter).map_err(invalid)?;
+        let authenticator = match &settings.server.token {
+            Some(token) => {
+                let token: Arc<dyn Authenticator> = Arc::new(StaticToken::new(token.expose()).map_err(invalid)?);
+                Some(token)
+            }
+            None => None,
+        };
+        let options = ServeOptions {
+            listen: settings.server.listen,
+            authenticator,
+            limits: ApiLimits { body_bytes: settings.server.body_bytes, ..ApiLimits::default() },
+            drain_deadline: settings.server.drain,
+            project: !self.no_projections,
+            ..ServeOptions::default()
+        };
+        let opened = open_own(settings).await?;
+        let server = Server::bind(app(&opened.backend), options).await?;
+        let address = server.address();
+        if let Some(ownership) = &opened.backend.ownership {
+            ownership.publish_address(&address.to_string());
+        }
+        if session.output.json {
+            session.output.document(&json!({ "address": address, "store": opened.locator.to_string() }))?;
+            session.output.flush()?;
+        } else {
+            session.output.remark(format!("serving {} at http://{address} (reference: /reference)", opened.locator));
+        }
+        let served = server.run(stop_signal()).await;
+        opened.backend.close().await;
+        served?;
+        Ok(Exit::Done)
+    }
+}

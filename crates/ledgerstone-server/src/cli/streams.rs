@@ -1,0 +1,242 @@
+//! `ledgerstone streams`: list, show, truncate and delete them.
+
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use futures_util::StreamExt as _;
+use ledgerstone::core::{
+    CollectionName, FieldName, Filter, OrderBy, RecordedEvent, Revision, SelectJson, Selection, StreamId, StreamState,
+};
+use ledgerstone::engine::{STREAMS, Scoped, StreamAdmin};
+use serde_json::{Value, json};
+
+use super::Session;
+use crate::compose::{Access, Opened};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::progress_bar::ProgressBar;
+use crate::read_model_desk::ReadModelDesk;
+
+/// List, truncate and delete streams.
+#[derive(Debug, Subcommand)]
+pub(super) enum Streams {
+    /// List streams with their number of events, by name
+    List(List),
+    /// Show how a stream stands
+    Show(OneStream),
+    /// Remove the older events of a stream, behind one that carries its state
+    Truncate(Truncate),
+    /// Delete a stream for good
+    Delete(Delete),
+}
+
+/// List streams with their number of events, by name.
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Of this category only
+    #[arg(long, value_name = "CATEGORY")]
+    category: Option<String>,
+    /// Whose names begin with this
+    #[arg(long, value_name = "TEXT")]
+    prefix: Option<String>,
+    /// At most so many
+    #[arg(long, short = 'n', value_name = "COUNT")]
+    limit: Option<usize>,
+}
+
+/// Show how a stream stands.
+#[derive(Debug, Args)]
+pub(super) struct OneStream {
+    /// The stream
+    stream: StreamId,
+}
+
+/// Remove the older events of a stream, behind one that carries its state.
+#[derive(Debug, Args)]
+pub(super) struct Truncate {
+    /// The stream
+    stream: StreamId,
+    /// Remove every event below this revision
+    #[arg(long, value_name = "REVISION", required_unless_present = "transient")]
+    before: Option<u64>,
+    /// Declare that the stream may be truncated anywhere, first or only
+    #[arg(long)]
+    transient: bool,
+}
+
+/// Delete a stream for good.
+#[derive(Debug, Args)]
+pub(super) struct Delete {
+    /// The stream
+    stream: StreamId,
+    /// Really: it takes no more events, and its events are not read again
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Streams {
+    pub(super) async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
+        match self {
+            Self::List(command) => command.run(session).await,
+            Self::Show(command) => show(session, command.stream).await,
+            Self::Truncate(command) => command.run(session).await,
+            Self::Delete(command) => command.run(session).await,
+        }
+    }
+}
+
+impl List {
+    async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
+        let opened = session.open(Access::Read).await?;
+        let desk = ReadModelDesk::of(&opened, session.tenant()).await?;
+        let name = CollectionName::new(STREAMS)?;
+        desk.catch_up(&name, &ProgressBar::count(&session.output, "counting", None)).await?;
+        let mut rows = Vec::new();
+        let mut left = self.limit.unwrap_or(usize::MAX);
+        let mut select = SelectJson {
+            filter: self.filter()?,
+            order: vec![OrderBy { field: FieldName::new("stream")?, descending: false }],
+            ..SelectJson::default()
+        };
+        while left > 0 {
+            select.size = Some(left.min(500));
+            let page = desk.query(&name, select.clone()).await?;
+            left = left.saturating_sub(page.documents.len());
+            for document in page.documents {
+                if session.output.json {
+                    session.output.document(&document.body)?;
+                } else {
+                    let text = |field: &str| cell(document.body.get(field));
+                    rows.push(vec![text("stream"), text("events"), text("last_type"), text("last_at")]);
+                }
+            }
+            select.cursor = page.next;
+            if select.cursor.is_none() {
+                break;
+            }
+        }
+        if !session.output.json {
+            session.output.table(&["STREAM", "EVENTS", "LAST TYPE", "LAST"], &rows)?;
+        }
+        Ok(Exit::Done)
+    }
+
+    fn filter(&self) -> Result<Filter, Failure> {
+        let mut filters = Vec::new();
+        if let Some(category) = &self.category {
+            filters.push(Filter::Eq { field: FieldName::new("category")?, value: category.as_str().into() });
+        }
+        if let Some(prefix) = &self.prefix {
+            filters.push(Filter::Prefix { field: FieldName::new("stream")?, prefix: prefix.clone() });
+        }
+        Ok(if filters.is_empty() { Filter::All } else { Filter::And(filters) })
+    }
+}
+
+fn admin(opened: &Opened, session: &Session) -> StreamAdmin {
+    let scoped = Scoped::new(Arc::clone(&opened.backend.events), session.tenant());
+    StreamAdmin::new(Arc::new(scoped) as Arc<dyn ledgerstone::core::EventStore>)
+}
+
+async fn show(session: &mut Session, stream: StreamId) -> Result<Exit, Failure> {
+    let opened = session.open(Access::Read).await?;
+    let status = admin(&opened, session).state_of(&stream).await?;
+    if status.state == StreamState::Missing && !status.removal.tombstoned {
+        return Err(Failure::not_found(format!("there is no stream {stream}"))
+            .with_help("ledgerstone streams list --prefix TEXT shows what there is"));
+    }
+    let whole = Selection::stream(stream.clone()).of(session.scope());
+    let first = first_event(&opened, whole.clone()).await?;
+    let last = first_event(&opened, whole.backwards()).await?;
+    let readable = match (&first, &last) {
+        (Some(first), Some(last)) => {
+            let revision = |event: &RecordedEvent| event.revision().map_or(0, |revision| revision.0);
+            revision(last) + 1 - revision(first)
+        }
+        _ => 0,
+    };
+    let revision = match status.state {
+        StreamState::At(revision) => Some(revision),
+        StreamState::Missing => None,
+    };
+    let document = json!({
+        "stream": stream,
+        "category": stream.category(),
+        "revision": revision,
+        "events": readable,
+        "first_at": first.as_ref().map(RecordedEvent::recorded_at),
+        "last_at": last.as_ref().map(RecordedEvent::recorded_at),
+        "last_type": last.as_ref().map(|event| event.event_type().to_owned()),
+        "truncated_before": status.removal.before,
+        "tombstoned": status.removal.tombstoned,
+        "transient": status.transient,
+    });
+    if session.output.json {
+        session.output.document(&document)?;
+    } else if let Value::Object(fields) = &document {
+        let names = ["stream", "category", "revision", "events", "first_at", "last_at", "last_type"];
+        let removal = ["truncated_before", "tombstoned", "transient"];
+        let shown = names.iter().chain(&removal);
+        let facts: Vec<_> = shown.map(|name| (*name, cell(fields.get(*name)))).collect();
+        session.output.facts(&facts)?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn first_event(opened: &Opened, selection: Selection) -> Result<Option<RecordedEvent>, Failure> {
+    let mut frames = opened.backend.events.read(selection.limit(1));
+    while let Some(frame) = frames.next().await {
+        if let Some(event) = frame?.events.into_iter().next() {
+            return Ok(Some(event));
+        }
+    }
+    Ok(None)
+}
+
+impl Truncate {
+    async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
+        let opened = session.open(Access::Read).await?;
+        let admin = admin(&opened, session);
+        let mut changed = false;
+        if self.transient {
+            changed |= admin.declare_transient(&self.stream).await?.is_some();
+        }
+        if let Some(before) = self.before {
+            changed |= admin.truncate(&self.stream, Revision(before)).await?.is_some();
+        }
+        opened.backend.close().await;
+        answer(session, changed, "truncated", "it had been truncated there before")
+    }
+}
+
+impl Delete {
+    async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
+        if !self.yes {
+            return Err(Failure::usage(format!("stream {} was not deleted", self.stream)).with_help(
+                "add --yes to delete it for good: it takes no more events, and its events are not read again",
+            ));
+        }
+        let opened = session.open(Access::Read).await?;
+        let changed = admin(&opened, session).tombstone(&self.stream).await?.is_some();
+        opened.backend.close().await;
+        answer(session, changed, "deleted", "it had been deleted before")
+    }
+}
+
+fn answer(session: &mut Session, changed: bool, done: &str, before: &str) -> Result<Exit, Failure> {
+    if session.output.json {
+        session.output.document(&json!({ "changed": changed }))?;
+    } else {
+        session.output.line(if changed { done } else { before })?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Returns a JSON value as a cell of a table.
+pub(super) fn cell(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}

@@ -1,0 +1,259 @@
+//! The doctor: looks at everything that commonly goes wrong, and changes nothing.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use ledgerstone::core::{
+    Collection, CollectionName, CollectionRef, CollectionState, Filter, LogKind, Position, Selection, TenantScope,
+    Timestamp,
+};
+use ledgerstone::engine::PARKED;
+use serde::Serialize;
+
+use crate::compose::{Access, Opened, clock, is_missing, open_store, owner};
+use crate::failure::Failure;
+use crate::output::grouped;
+use crate::settings::Settings;
+
+/// What the doctor thinks of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// All is well.
+    Well,
+    /// It works, and should be known.
+    Note,
+    /// Somebody must do something.
+    Problem,
+}
+
+/// Something that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What.
+    pub about: String,
+    /// How it is.
+    pub health: Health,
+    /// What was seen, and what to do.
+    pub detail: String,
+}
+
+fn finding(about: &str, health: Health, detail: impl Into<String>) -> Finding {
+    Finding { about: about.to_owned(), health, detail: detail.into() }
+}
+
+/// Below this much free space the disk is soon full.
+const SCARCE_BYTES: u64 = 256 * 1024 * 1024;
+/// A clock before 2024 was never set.
+const PLAUSIBLE_SINCE_MICROS: i64 = 1_704_067_200_000_000;
+/// How far behind the log a clock may be before somebody should look.
+const CLOCK_SLACK: Duration = Duration::from_secs(5);
+
+/// Looks at the configured store and at what surrounds it.
+pub async fn examine(settings: &Settings) -> Vec<Finding> {
+    let mut findings = configuration(settings);
+    let now = clock().now();
+    if now.as_micros() < PLAUSIBLE_SINCE_MICROS {
+        findings.push(finding("clock", Health::Problem, format!("it says {now}; set the machine's clock")));
+    } else {
+        findings.push(finding("clock", Health::Well, now.to_string()));
+    }
+    if settings.store.scheme() == "sqlite" {
+        folder(Path::new(settings.store.place()), &mut findings);
+    }
+    match owner(&settings.store).await {
+        Ok(None) => {}
+        Ok(Some(owner)) => {
+            let server = owner.address.map_or_else(
+                || "no server: other commands wait for it to end".to_owned(),
+                |address| format!("a server at http://{address}"),
+            );
+            findings.push(finding("owner", Health::Note, format!("process {} ({server})", owner.pid)));
+        }
+        Err(failure) => findings.push(failed("owner", &failure)),
+    }
+    if is_missing(&settings.store) {
+        let detail = format!("{} is not there yet; the first append or import makes it", settings.store);
+        findings.push(finding("store", Health::Note, detail));
+        return findings;
+    }
+    match open_store(settings, Access::Read).await {
+        Ok(opened) => {
+            let looked = store(&opened, &mut findings).await;
+            opened.backend.close().await;
+            if let Err(failure) = looked {
+                findings.push(failed("store", &failure));
+            }
+        }
+        Err(failure) => findings.push(failed("store", &failure)),
+    }
+    findings
+}
+
+/// Tells of a failure as a finding.
+pub fn failed(about: &str, failure: &Failure) -> Finding {
+    let detail = format!("{} {}; {}", failure.code(), failure.message(), failure.help());
+    finding(about, Health::Problem, detail)
+}
+
+fn configuration(settings: &Settings) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if settings.files.is_empty() {
+        findings.push(finding("configuration", Health::Well, "no file; defaults, environment and flags"));
+    }
+    for file in &settings.files {
+        findings.push(finding("configuration", Health::Well, file.display().to_string()));
+    }
+    for given in settings.provenance() {
+        let detail = format!("{} ({})", given.value, given.origin);
+        findings.push(finding(given.key, Health::Well, detail));
+    }
+    let public = !settings.server.listen.ip().is_loopback();
+    if public && settings.server.token.is_none() {
+        let detail = format!("{} is public and server.token is not set; serve will refuse", settings.server.listen);
+        findings.push(finding("server.listen", Health::Problem, detail));
+    }
+    findings
+}
+
+/// Looks at the folder of a database, without opening it.
+fn folder(path: &Path, findings: &mut Vec<Finding>) {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    if folder.is_dir() {
+        findings.push(writable(&folder));
+        findings.extend(free_space(&folder));
+    } else {
+        let detail = format!("{} is not there yet", folder.display());
+        findings.push(finding("folder", Health::Note, detail));
+    }
+    if let Ok(metadata) = std::fs::metadata(path) {
+        let log = std::fs::metadata(format!("{}-wal", path.display())).map_or(0, |metadata| metadata.len());
+        let detail = format!("{} bytes, {} in the write-ahead log", grouped(metadata.len()), grouped(log));
+        findings.push(finding("file", Health::Well, detail));
+        findings.extend(schema_version(path).map(|version| {
+            finding("schema", Health::Well, format!("version {version}"))
+        }));
+    }
+}
+
+#[cfg(unix)]
+fn writable(folder: &Path) -> Finding {
+    match rustix::fs::access(folder, rustix::fs::Access::WRITE_OK) {
+        Ok(()) => finding("folder", Health::Well, format!("{} can be written", folder.display())),
+        Err(error) => {
+            let detail = format!("{} cannot be written ({error}); give this user the right to", folder.display());
+            finding("folder", Health::Problem, detail)
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn writable(folder: &Path) -> Finding {
+    let read_only = std::fs::metadata(folder).is_ok_and(|metadata| metadata.permissions().readonly());
+    let health = if read_only { Health::Problem } else { Health::Well };
+    finding("folder", health, folder.display().to_string())
+}
+
+#[cfg(unix)]
+fn free_space(folder: &Path) -> Option<Finding> {
+    let space = rustix::fs::statvfs(folder).ok()?;
+    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    let health = if free < SCARCE_BYTES { Health::Problem } else { Health::Well };
+    let advice = if free < SCARCE_BYTES { "; free some before it is full" } else { "" };
+    Some(finding("disk", health, format!("{} MiB free{advice}", grouped(free / 1024 / 1024))))
+}
+
+#[cfg(not(unix))]
+fn free_space(_: &Path) -> Option<Finding> {
+    None
+}
+
+/// Reads the version of the schema from the header of the file (SQLite file format, 1.3.14).
+fn schema_version(path: &Path) -> Option<u32> {
+    let mut header = [0; 64];
+    File::open(path).ok()?.read_exact(&mut header).ok()?;
+    header.starts_with(b"SQLite format 3\0").then_some(())?;
+    let version = header.get(60..64)?;
+    Some(u32::from_be_bytes(version.try_into().ok()?))
+}
+
+async fn store(opened: &Opened, findings: &mut Vec<Finding>) -> Result<(), Failure> {
+    let events = &*opened.backend.events;
+    let head = events.head().await?;
+    let detail = format!(
+        "{}: {} events, {} of the system",
+        opened.locator,
+        grouped(head.heads.application.0),
+        grouped(head.heads.system.0)
+    );
+    findings.push(finding("store", Health::Well, detail));
+    if let Some(last) = newest(opened).await? {
+        let now = clock().now();
+        let ahead = last.since(now);
+        if ahead > CLOCK_SLACK {
+            let detail = format!("it is {} s behind the newest event; set the machine's clock", ahead.as_secs());
+            findings.push(finding("clock", Health::Problem, detail));
+        }
+    }
+    let collections = opened.backend.documents.alter(Vec::new()).await?;
+    for collection in &collections {
+        findings.extend(read_model(opened, collection, head.heads.application).await?);
+    }
+    Ok(())
+}
+
+async fn newest(opened: &Opened) -> Result<Option<Timestamp>, Failure> {
+    let all = opened.backend.events.capabilities().all_tenants;
+    let scope = if all { TenantScope::All } else { TenantScope::default() };
+    let newest = Selection::all().of(scope).log(LogKind::Application).backwards().limit(1);
+    let mut frames = opened.backend.events.read(newest);
+    while let Some(frame) = frames.next().await {
+        if let Some(event) = frame?.events.first() {
+            return Ok(Some(event.recorded_at()));
+        }
+    }
+    Ok(None)
+}
+
+async fn read_model(opened: &Opened, collection: &Collection, head: Position) -> Result<Vec<Finding>, Failure> {
+    let id = &collection.definition.id;
+    if id.name.as_str() == PARKED {
+        return parked(opened, &id.name).await;
+    }
+    let about = format!("read model {}", id.name);
+    let position = collection.checkpoint.map_or(Position::START, |point| point.position);
+    let lag = head.0.saturating_sub(position.0);
+    let state = if collection.state == CollectionState::Building { "being built, " } else { "" };
+    let health = if lag == 0 { Health::Well } else { Health::Note };
+    let mut findings = vec![finding(&about, health, format!("{state}{} events behind", grouped(lag)))];
+    let slow: Vec<&str> = collection
+        .definition
+        .fields
+        .iter()
+        .filter(|field| !field.indexed && !field.searchable && !id.name.as_str().starts_with('$'))
+        .map(|field| field.name.as_str())
+        .collect();
+    if !slow.is_empty() {
+        let detail = format!("filters by {} read every document; index what is filtered by", slow.join(", "));
+        findings.push(finding(&about, Health::Note, detail));
+    }
+    Ok(findings)
+}
+
+async fn parked(opened: &Opened, name: &CollectionName) -> Result<Vec<Finding>, Failure> {
+    let all = opened.backend.events.capabilities().all_tenants;
+    let scope = if all { TenantScope::All } else { TenantScope::default() };
+    let collection = CollectionRef::Live(name.clone());
+    let count = opened.backend.documents.count(&collection, &scope, &Filter::All).await?;
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let detail = format!("{} keys are parked; see ledgerstone read-models parked NAME", grouped(count));
+    Ok(vec![finding("parked keys", Health::Problem, detail)])
+}

@@ -1,0 +1,57 @@
+//! The progress of an import: a mark beside the events, which moves in the same commit as they do.
+
+use bytes::Bytes;
+use ledgerstone::core::{EventStore, Mark, MarkChange, MarkName, TenantScope};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+
+/// How far a source was imported.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Progress {
+    /// So many rows, the rejected ones included.
+    pub(super) rows: u64,
+    /// So many bytes, unpacked.
+    pub(super) bytes: u64,
+    /// The digest of those bytes.
+    pub(super) digest: String,
+    /// The digest of the rules by which rows became events.
+    pub(super) rules: String,
+    /// Whether all events of the source come from those bytes, so that what follows them is new.
+    pub(super) exact: bool,
+}
+
+/// A progress as it is stored, and the version of its mark.
+#[derive(Debug, Clone)]
+pub(super) struct ProgressMark {
+    pub(super) name: MarkName,
+    pub(super) version: u64,
+    pub(super) progress: Option<Progress>,
+}
+
+impl ProgressMark {
+    /// Reads the progress of a source.
+    pub(super) async fn read(
+        events: &dyn EventStore,
+        tenant: TenantScope,
+        source: &str,
+    ) -> Result<Self, Failure> {
+        let name = MarkName::new(format!("import/{source}"))?;
+        let marks = events.marks(tenant, name.as_str()).await?;
+        let mark: Option<Mark> = marks.into_iter().find(|mark| mark.name == name);
+        let version = mark.as_ref().map_or(0, |mark| mark.version);
+        // What another version wrote and this one cannot read is as good as no progress: ids decide.
+        let progress = mark.and_then(|mark| serde_json::from_slice(&mark.value).ok());
+        Ok(Self { name, version, progress })
+    }
+
+    /// Makes the change that stores a progress, and takes it as done.
+    pub(super) fn advance(&mut self, progress: Progress) -> MarkChange {
+        let value = serde_json::to_vec(&progress).unwrap_or_default();
+        let version = self.version;
+        self.version = version.saturating_add(1);
+        self.progress = Some(progress);
+        let name = self.name.clone();
+        MarkChange::Swap { name, version, value: Some(Bytes::from(value)), keep_for: None }
+    }
+}

@@ -1,0 +1,221 @@
+//! The writing half of an import: chunks of rows become batches, one after another.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledgerstone::core::{
+    Append, Appended, Batch, EventStore, EventStoreError, ExpectedRevision, MarkChange, Refusal, Retry, StreamId,
+    Tenant,
+};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use super::progress::{Progress, ProgressMark};
+use super::row::{Identity, Row};
+use crate::failure::Failure;
+
+/// Rows that go into one batch.
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    rows: Vec<ChunkRow>,
+    bytes: usize,
+}
+
+/// A row with what a rejects file would say of it.
+#[derive(Debug, Clone)]
+struct ChunkRow {
+    line: u64,
+    raw: Vec<u8>,
+    row: Row,
+}
+
+impl Chunk {
+    /// Adds a row.
+    pub(super) fn push(&mut self, line: u64, raw: Vec<u8>, row: Row) {
+        self.bytes += row.event.size();
+        self.rows.push(ChunkRow { line, raw, row });
+    }
+
+    /// Returns the number of rows.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Returns the size of the events.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Makes the batch: each stream once, in the order in which the streams come, its rows in theirs.
+    fn to_batch(&self, tenant: &Tenant, mark: Option<MarkChange>) -> Batch {
+        let mut places: HashMap<&StreamId, usize> = HashMap::new();
+        let mut appends: Vec<Append> = Vec::new();
+        for ChunkRow { row, .. } in &self.rows {
+            let place = *places.entry(&row.stream).or_insert_with(|| {
+                appends.push(Append::to(row.stream.clone(), ExpectedRevision::Any, Vec::new()));
+                appends.len() - 1
+            });
+            if let Some(append) = appends.get_mut(place) {
+                append.events.push(row.event.clone());
+            }
+        }
+        let marks = mark.into_iter().collect();
+        Batch { tenant: tenant.clone(), appends, marks, ..Batch::default() }
+    }
+}
+
+/// What became of the rows that were written.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// So many events were recorded.
+    pub(super) accepted: u64,
+    /// So many had been recorded before.
+    pub(super) already_there: u64,
+    /// Rows that the store refused: line, row, reason.
+    pub(super) refused: Vec<(u64, Vec<u8>, String)>,
+}
+
+/// Writes chunks in order, one under way while the next is read.
+#[derive(Debug)]
+pub(super) struct Writer {
+    events: Arc<dyn EventStore>,
+    tenant: Tenant,
+    handle: Handle,
+    mark: Option<ProgressMark>,
+    under_way: Option<JoinHandle<Result<(ProgressMark, Written), Failure>>>,
+}
+
+impl Writer {
+    /// Begins where a mark stands.
+    pub(super) fn new(events: Arc<dyn EventStore>, tenant: Tenant, handle: Handle, mark: ProgressMark) -> Self {
+        Self { events, tenant, handle, mark: Some(mark), under_way: None }
+    }
+
+    /// Waits for the chunk under way, and hands over the next; returns what became of the former.
+    pub(super) fn submit(&mut self, chunk: Chunk, progress: Progress) -> Result<Written, Failure> {
+        let written = self.settle()?;
+        let Some(mark) = self.mark.take() else { return Ok(written) };
+        let task = write(Arc::clone(&self.events), self.tenant.clone(), mark, chunk, progress);
+        self.under_way = Some(self.handle.spawn(task));
+        Ok(written)
+    }
+
+    /// Waits for the chunk under way.
+    pub(super) fn settle(&mut self) -> Result<Written, Failure> {
+        let Some(under_way) = self.under_way.take() else { return Ok(Written::default()) };
+        let joined = self.handle.block_on(under_way).map_err(|error| anyhow::Error::new(error))?;
+        let (mark, written) = joined?;
+        self.mark = Some(mark);
+        Ok(written)
+    }
+
+    /// Returns the progress that is stored, once nothing is under way.
+    pub(super) fn stored(&self) -> Option<&Progress> {
+        self.mark.as_ref().and_then(|mark| mark.progress.as_ref())
+    }
+}
+
+async fn write(
+    events: Arc<dyn EventStore>,
+    tenant: Tenant,
+    mut mark: ProgressMark,
+    chunk: Chunk,
+    mut progress: Progress,
+) -> Result<(ProgressMark, Written), Failure> {
+    // Once lost, exactness does not come back: the store may hold events that no mark accounts for.
+    progress.exact &= mark.progress.as_ref().is_none_or(|stored| stored.exact);
+    let mut written = Written::default();
+    if chunk.rows.is_empty() {
+        let change = mark.advance(progress);
+        append(&*events, Batch { tenant, marks: vec![change], ..Batch::default() }).await?;
+        return Ok((mark, written));
+    }
+    // A changed mark guards a batch, and ids are then looked up only if it fails. Ids of a row's own may
+    // be anywhere in the store, so such rows go without the mark, and it follows.
+    let own = chunk.rows.iter().any(|row| row.row.identity == Identity::Own);
+    let with_events = (!own).then(|| mark.clone().advance(progress.clone()));
+    match append(&*events, chunk.to_batch(&tenant, with_events)).await {
+        Ok((_, Repetition::Unexpected)) => written.already_there = chunk.len() as u64,
+        Ok(_) => written.accepted = chunk.len() as u64,
+        Err(error) if is_about_a_row(&error) => {
+            progress.exact = false;
+            let stored = mark.progress.clone().unwrap_or_default();
+            let change = mark.advance(Progress { exact: false, ..stored });
+            append(&*events, Batch { tenant: tenant.clone(), marks: vec![change], ..Batch::default() }).await?;
+            written = one_by_one(&*events, &tenant, chunk).await?;
+            let change = mark.advance(progress);
+            append(&*events, Batch { tenant, marks: vec![change], ..Batch::default() }).await?;
+            return Ok((mark, written));
+        }
+        Err(error) => return Err(told(error, &mark)),
+    }
+    let change = mark.advance(progress);
+    if own {
+        append(&*events, Batch { tenant, marks: vec![change], ..Batch::default() }).await?;
+    }
+    Ok((mark, written))
+}
+
+fn told(error: EventStoreError, mark: &ProgressMark) -> Failure {
+    let twice = matches!(error, EventStoreError::Refused(Refusal::MarkNotMet { .. }));
+    let failure = Failure::from(error);
+    if twice {
+        let help = format!(
+            "another import of the same source runs now; wait for it, or name this source with --source ({})",
+            mark.name
+        );
+        return failure.with_help(help);
+    }
+    failure
+}
+
+/// Tells whether a batch was refused because of some of its rows.
+fn is_about_a_row(error: &EventStoreError) -> bool {
+    matches!(
+        error,
+        EventStoreError::Refused(Refusal::IdReused { .. } | Refusal::Tombstoned { .. })
+            | EventStoreError::InvalidBatch(_)
+    )
+}
+
+async fn one_by_one(events: &dyn EventStore, tenant: &Tenant, chunk: Chunk) -> Result<Written, Failure> {
+    let mut written = Written::default();
+    for ChunkRow { line, raw, row } in chunk.rows {
+        let alone = Append::to(row.stream, ExpectedRevision::Any, vec![row.event]);
+        let batch = Batch { tenant: tenant.clone(), ..Batch::of(alone) };
+        match append(events, batch).await {
+            Ok((_, Repetition::Unexpected)) => written.already_there += 1,
+            Ok(_) => written.accepted += 1,
+            Err(error) if is_about_a_row(&error) => written.refused.push((line, raw, error.to_string())),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(written)
+}
+
+/// Whether the store had recorded a batch before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repetition {
+    /// No, or by an earlier attempt of this call.
+    None,
+    /// Yes, before this call.
+    Unexpected,
+}
+
+/// Appends, and asks again with the same ids where that may help.
+async fn append(events: &dyn EventStore, batch: Batch) -> Result<(Appended, Repetition), EventStoreError> {
+    let retry = Retry { attempts: 6, base: Duration::from_millis(50), cap: Duration::from_secs(2) };
+    let mut attempt = 1;
+    loop {
+        let error = match events.append(batch.clone()).await {
+            Ok(appended) if appended.repeated && attempt == 1 => return Ok((appended, Repetition::Unexpected)),
+            Ok(appended) => return Ok((appended, Repetition::None)),
+            Err(error) => error,
+        };
+        let wait = retry.wait(attempt, u64::MAX).filter(|_| error.is_retryable());
+        let Some(wait) = wait else { return Err(error) };
+        tokio::time::sleep(wait).await;
+        attempt += 1;
+    }
+}

@@ -1,0 +1,22 @@
+//! The parts of the ledgerstone binary: its commands, its settings, its server, its demo.
+
+pub mod api;
+pub mod app;
+pub mod bench;
+pub mod cli;
+pub mod compose;
+pub mod demo;
+pub mod doctor;
+pub mod error_pages;
+pub mod exit;
+pub mod export;
+pub mod failure;
+pub mod import;
+pub mod log_digest;
+pub mod output;
+pub mod progress_bar;
+pub mod read_model_desk;
+pub mod remote;
+pub mod serve;
+pub mod settings;
+pub mod telemetry;

@@ -1,0 +1,7 @@
+//! The ledgerstone binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ledgerstone_server::cli::main()
+}

@@ -1,0 +1,205 @@
+//! The HTTP server: bound to an address, run until told to stop, drained.
+
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::serve::ListenerExt as _;
+use ledgerstone::core::{BackendError, Code, ErrorKind};
+use ledgerstone::http::{Authenticator, Edge, Exchange};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::routes::router;
+use crate::api::state::{Api, ApiLimits};
+use crate::app::App;
+use crate::telemetry;
+
+/// How to serve.
+#[derive(Clone)]
+pub struct ServeOptions {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Who is let in; needed unless the address is of this machine only.
+    pub authenticator: Option<Arc<dyn Authenticator>>,
+    /// The sizes of requests and answers.
+    pub limits: ApiLimits,
+    /// How long a request may take until its response begins.
+    pub request_timeout: Duration,
+    /// How long to go on serving as unready, so that balancers look elsewhere before connections are refused.
+    pub drain_delay: Duration,
+    /// How long requests under way may take to finish after that.
+    pub drain_deadline: Duration,
+    /// Whether read models are filled by this process.
+    pub project: bool,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
+            authenticator: None,
+            limits: ApiLimits::default(),
+            request_timeout: Duration::from_secs(60),
+            drain_delay: Duration::from_millis(500),
+            drain_deadline: Duration::from_secs(20),
+            project: true,
+        }
+    }
+}
+
+impl fmt::Debug for ServeOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServeOptions").field("listen", &self.listen).finish_non_exhaustive()
+    }
+}
+
+/// Serves until `shutdown` comes, then drains and returns.
+pub async fn serve(app: App, options: ServeOptions, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
+    Server::bind(app, options).await?.run(shutdown).await
+}
+
+/// A server that listens, and answers once it runs.
+#[derive(Debug)]
+pub struct Server {
+    api: Api,
+    listener: TcpListener,
+    address: SocketAddr,
+    options: ServeOptions,
+}
+
+impl Server {
+    /// Takes the address; one that others can reach is refused without an authenticator
+    /// ([`Code::BindRefused`]).
+    pub async fn bind(app: App, options: ServeOptions) -> anyhow::Result<Self> {
+        check_bind(&options)?;
+        // Metrics must be collected before the handlers look their counters up.
+        telemetry::prometheus().map_err(|problem| anyhow::anyhow!(problem.detail))?;
+        let listener = TcpListener::bind(options.listen).await.map_err(|error| cannot_listen(&options, error))?;
+        let address = listener.local_addr().context("the listener has no address")?;
+        Ok(Self { api: Api::new(app, options.limits), listener, address, options })
+    }
+
+    /// Returns the address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown` comes. Then it is unready for the drain delay, stops accepting, tells streams of
+    /// events to end, lets requests under way finish until the deadline, and returns.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
+        let Self { api, listener, address, options } = self;
+        let stopping = CancellationToken::new();
+        let background = Background::start(&api, &options, &stopping);
+        let routes = router(&api, edge(&api, &options));
+        // Small answers must not wait for the next ones (Nagle's algorithm).
+        let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
+        let ending = api.ending.clone();
+        let server = axum::serve(listener, routes).with_graceful_shutdown(ending.cancelled_owned());
+        let mut server = tokio::spawn(server.into_future());
+        tracing::info!(%address, "serving");
+
+        tokio::select! {
+            () = shutdown => {}
+            ended = &mut server => {
+                background.stop(&stopping).await;
+                return ended.context("the server broke")?.context("the server cannot accept connections");
+            }
+        }
+        tracing::info!("draining");
+        api.draining.cancel();
+        tokio::time::sleep(options.drain_delay).await;
+        api.ending.cancel();
+        if tokio::time::timeout(options.drain_deadline, &mut server).await.is_err() {
+            tracing::warn!(seconds = options.drain_deadline.as_secs(), "requests were cut off at the drain deadline");
+            server.abort();
+        }
+        background.stop(&stopping).await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// What runs beside the requests.
+struct Background {
+    read_models: JoinHandle<()>,
+    upkeep: JoinHandle<()>,
+}
+
+impl Background {
+    fn start(api: &Api, options: &ServeOptions, stopping: &CancellationToken) -> Self {
+        let read_models = crate::api::read_models::run(api.clone(), options.project, stopping.clone());
+        Self { read_models: tokio::spawn(read_models), upkeep: tokio::spawn(telemetry::upkeep()) }
+    }
+
+    async fn stop(self, stopping: &CancellationToken) {
+        /// A batch of a projector takes less; what it does not finish it does again.
+        const PATIENCE: Duration = Duration::from_secs(5);
+        stopping.cancel();
+        self.upkeep.abort();
+        let abort = self.read_models.abort_handle();
+        if tokio::time::timeout(PATIENCE, self.read_models).await.is_err() {
+            abort.abort();
+        }
+    }
+}
+
+fn edge(api: &Api, options: &ServeOptions) -> Edge {
+    let observed = api.clone();
+    Edge {
+        authenticator: options.authenticator.clone(),
+        is_open: |path| matches!(path, "/" | "/openapi.json" | "/reference") || path.starts_with("/health/"),
+        timeout: options.request_timeout,
+        ids: Arc::clone(&api.app.ids),
+        observer: Some(Arc::new(move |exchange: &Exchange<'_>| observed.metrics.answered(exchange))),
+    }
+}
+
+fn check_bind(options: &ServeOptions) -> Result<(), BackendError> {
+    if options.listen.ip().is_loopback() || options.authenticator.is_some() {
+        return Ok(());
+    }
+    let message = format!(
+        "{} can be reached from other machines; configure a token, or listen on 127.0.0.1",
+        options.listen
+    );
+    Err(BackendError::new(ErrorKind::Misconfigured, "http", "listen", message).with_code(Code::BindRefused))
+}
+
+fn cannot_listen(options: &ServeOptions, error: std::io::Error) -> BackendError {
+    let what = match error.kind() {
+        std::io::ErrorKind::AddrInUse => "another process listens there; choose another port",
+        std::io::ErrorKind::PermissionDenied => "this user may not listen there; choose a port above 1023",
+        _ => "choose another address",
+    };
+    let message = format!("cannot listen on {}: {what}", options.listen);
+    BackendError::new(ErrorKind::Unavailable, "http", "listen", message).with_source(error)
+}
+
+/// Returns when the process is told to stop: by SIGTERM, or by ctrl-c.
+pub async fn stop_signal() {
+    let interrupted = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupted => {}
+        () = terminated => {}
+    }
+}

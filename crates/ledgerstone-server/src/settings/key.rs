@@ -1,0 +1,122 @@
+//! The keys of the configuration: their names, what they expect, and where their values go.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ledgerstone::core::{Locator, Tenant};
+
+use super::{Secret, Settings};
+use crate::telemetry::LogFormat;
+
+/// One key of the configuration.
+pub(super) struct Key {
+    /// Its name, the section before a dot.
+    pub(super) name: &'static str,
+    /// What its value must be.
+    pub(super) expects: &'static str,
+    /// Whether its value may not be shown.
+    pub(super) secret: bool,
+    /// Checks a value and puts it into the settings.
+    pub(super) set: fn(&mut Settings, &str) -> Option<()>,
+}
+
+/// The shortest token that is taken.
+const SHORTEST_TOKEN: usize = 16;
+
+/// Every key.
+pub(super) const KEYS: &[Key] = &[
+    Key {
+        name: "store",
+        expects: "a store locator such as sqlite:app.db, http://127.0.0.1:7400 or memory:",
+        secret: false,
+        set: |settings, text| text.parse::<Locator>().ok().map(|store| settings.store = store),
+    },
+    Key {
+        name: "tenant",
+        expects: "the name of a tenant, or nothing for the default one",
+        secret: false,
+        set: |settings, text| Tenant::new(text).ok().map(|tenant| settings.tenant = tenant),
+    },
+    Key {
+        name: "server.listen",
+        expects: "an address and a port such as 127.0.0.1:7400",
+        secret: false,
+        set: |settings, text| listen(text).map(|address| settings.server.listen = address),
+    },
+    Key {
+        name: "server.token",
+        expects: "a secret of at least 16 printable characters without spaces",
+        secret: true,
+        set: |settings, text| token(text).map(|token| settings.server.token = Some(token)),
+    },
+    Key {
+        name: "server.body_bytes",
+        expects: "a number of bytes from 1024 to 268435456",
+        secret: false,
+        set: |settings, text| {
+            number(text, 1024, 268_435_456).map(|bytes| settings.server.body_bytes = bytes)
+        },
+    },
+    Key {
+        name: "server.drain_seconds",
+        expects: "a number of seconds from 0 to 3600",
+        secret: false,
+        set: |settings, text| {
+            let seconds: u64 = number(text, 0, 3600)?;
+            settings.server.drain = Duration::from_secs(seconds);
+            Some(())
+        },
+    },
+    Key {
+        name: "log.filter",
+        expects: "a log filter such as info or warn,ledgerstone=debug",
+        secret: false,
+        set: |settings, text| filter(text).map(|filter| settings.log.filter = filter),
+    },
+    Key {
+        name: "log.format",
+        expects: "text or json",
+        secret: false,
+        set: |settings, text| log_format(text).map(|format| settings.log.format = format),
+    },
+];
+
+impl Key {
+    /// Finds a key by its name.
+    pub(super) fn find(name: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.name == name)
+    }
+
+    /// Tells whether the name is that of a section.
+    pub(super) fn is_section(name: &str) -> bool {
+        KEYS.iter().any(|key| key.name.split_once('.').is_some_and(|(section, _)| section == name))
+    }
+}
+
+fn number<T: std::str::FromStr + PartialOrd>(text: &str, least: T, most: T) -> Option<T> {
+    text.parse().ok().filter(|number| *number >= least && *number <= most)
+}
+
+fn listen(text: &str) -> Option<SocketAddr> {
+    match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}").parse().ok(),
+        None => text.parse().ok(),
+    }
+}
+
+fn token(text: &str) -> Option<Secret> {
+    let sound = text.len() >= SHORTEST_TOKEN && text.chars().all(|c| c.is_ascii_graphic());
+    sound.then(|| Secret::new(text))
+}
+
+fn filter(text: &str) -> Option<String> {
+    tracing_subscriber::EnvFilter::builder().parse(text).ok().map(|_| text.to_owned())
+}
+
+fn log_format(text: &str) -> Option<LogFormat> {
+    match text {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    }
+}

@@ -1,0 +1,106 @@
+//! Settings: which layer wins, and how errors name key, place and what is right.
+
+use super::*;
+
+fn load(file: &str, variables: &[(&str, &str)], flags: &Overrides) -> Result<Settings, String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("ledgerstone.toml"), file).expect("a file");
+    let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+    let loaded = Settings::load_in(folder.path(), variables, flags);
+    loaded.map_err(|error| {
+        error.to_string().replace(&folder.path().display().to_string(), "").trim_start_matches('/').to_owned()
+    })
+}
+
+fn refused(file: &str, variables: &[(&str, &str)]) -> String {
+    load(file, variables, &Overrides::default()).expect_err("refused")
+}
+
+#[test]
+fn without_anything_the_defaults_hold() {
+    let settings = load("", &[], &Overrides::default()).expect("settings");
+    assert_eq!(settings.store.to_string(), "sqlite:./data/ledgerstone.db");
+    assert_eq!(settings.server.listen.to_string(), "127.0.0.1:7400");
+    assert!(settings.provenance().is_empty());
+}
+
+#[test]
+fn a_flag_beats_a_variable_and_a_variable_beats_the_file() {
+    let file = "store = \"sqlite:file.db\"\n[server]\nlisten = \"127.0.0.1:1\"\n[log]\nformat = \"json\"\n";
+    let variables = [("LEDGERSTONE__STORE", "sqlite:env.db"), ("LEDGERSTONE__SERVER__LISTEN", "127.0.0.1:2")];
+    let flags = Overrides {
+        flags: vec![("store", "memory:".to_owned(), "--store")],
+        ..Overrides::default()
+    };
+    let settings = load(file, &variables, &flags).expect("settings");
+    assert_eq!(settings.store.to_string(), "memory:");
+    assert_eq!(settings.server.listen.port(), 2);
+    assert_eq!(settings.log.format, LogFormat::Json);
+    let origins: Vec<_> = settings.provenance().into_iter().map(|given| given.origin).collect();
+    assert_eq!(origins[0], "flag --store");
+    assert_eq!(origins[1], "variable LEDGERSTONE__SERVER__LISTEN");
+    assert!(origins[2].ends_with("ledgerstone.toml line 5"), "{origins:?}");
+}
+
+#[test]
+fn a_profile_lies_above_the_file_and_must_exist() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("ledgerstone.toml"), "tenant = \"a\"").expect("a file");
+    std::fs::write(folder.path().join("ledgerstone.prod.toml"), "tenant = \"b\"").expect("a file");
+    let load = |profile: &str| {
+        let overrides = Overrides { profile: Some(profile.to_owned()), ..Overrides::default() };
+        Settings::load_in(folder.path(), std::iter::empty(), &overrides)
+    };
+    assert_eq!(load("prod").expect("settings").tenant.as_str(), "b");
+    let missing = load("test").expect_err("no such profile").to_string();
+    assert!(missing.contains("ledgerstone.test.toml: cannot be read"), "{missing}");
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest_one_and_its_line() {
+    let text = refused("\n[server]\nlistn = \"127.0.0.1:1\"\n", &[]);
+    assert_eq!(text, "ledgerstone.toml line 3: unknown key server.listn; did you mean server.listen?");
+    let text = refused("listen = \"127.0.0.1:1\"\n", &[]);
+    assert!(text.contains("unknown key listen; did you mean server.listen?"), "{text}");
+    let text = refused("[sever]\nlisten = \"127.0.0.1:1\"\n", &[]);
+    assert!(text.contains("line 1: unknown key sever"), "{text}");
+    let text = refused("", &[("LEDGERSTONE__STOER", "memory:")]);
+    let expected = "unknown key LEDGERSTONE__STOER; did you mean LEDGERSTONE__STORE?";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn a_wrong_value_names_key_place_and_what_is_expected() {
+    let text = refused("store = \"app.db\"\n", &[]);
+    assert!(text.starts_with("ledgerstone.toml line 1: store cannot be \"app.db\"; it must be"), "{text}");
+    let text = refused("[server]\ndrain_seconds = 1.5\n", &[]);
+    assert!(text.contains("line 2: server.drain_seconds cannot be a broken number"), "{text}");
+    let text = refused("server = 3\n", &[]);
+    assert!(text.contains("line 1: unknown key server"), "{text}");
+    let text = refused("", &[("PORT", "many")]);
+    assert!(text.contains("variable PORT"), "{text}");
+    let text = refused("store = = 1\n", &[]);
+    assert!(text.starts_with("ledgerstone.toml line 1: "), "{text}");
+}
+
+#[test]
+fn the_port_of_the_environment_moves_the_port_only() {
+    let settings = load("", &[("PORT", "8080")], &Overrides::default()).expect("settings");
+    assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8080");
+}
+
+#[test]
+fn a_token_is_never_shown() {
+    let token = "a-very-secret-token-0123";
+    let file = format!("[server]\ntoken = \"{token}\"\n");
+    let settings = load(&file, &[], &Overrides::default()).expect("settings");
+    assert!(!format!("{settings:?} {:?}", settings.provenance()).contains(token));
+    let text = refused("[server]\ntoken = \"short\"\n", &[]);
+    assert!(!text.contains("short") && text.contains("16"), "{text}");
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_set() {
+    let settings = load("", &[("LEDGERSTONE__STORE", "")], &Overrides::default()).expect("settings");
+    assert_eq!(settings.store.to_string(), "sqlite:./data/ledgerstone.db");
+}

@@ -1,0 +1,26 @@
+//! The server's tests: the suites of both ports over the wire, and the interface itself.
+
+#[path = "it/append_requests.rs"]
+mod append_requests;
+#[path = "it/conformance.rs"]
+mod conformance;
+#[path = "it/following.rs"]
+mod following;
+#[path = "it/read_requests.rs"]
+mod read_requests;
+#[path = "it/running.rs"]
+mod running;
+#[path = "it/serving.rs"]
+mod serving;
+
+use ledgerstone_testkit::conformance::Trials;
+
+fn main() -> std::process::ExitCode {
+    let mut trials = Trials::from_env();
+    conformance::add(&mut trials);
+    append_requests::add(&mut trials);
+    read_requests::add(&mut trials);
+    following::add(&mut trials);
+    serving::add(&mut trials);
+    trials.conclude()
+}

@@ -1,0 +1,142 @@
+//! Requests that append: whole, guarded, repeatable, and refused with a reason.
+
+use ledgerstone_server::api::state::ApiLimits;
+use ledgerstone_server::serve::ServeOptions;
+use ledgerstone_testkit::conformance::Trials;
+use serde_json::json;
+
+use crate::running::{running, running_with};
+
+const ID: &str = "018f3f5e-0000-7000-8000-000000000001";
+
+pub(crate) fn add(trials: &mut Trials) {
+    trials.add("append::a_batch_over_two_streams_is_recorded_whole", || async {
+        let server = running().await;
+        let batch = json!({"appends": [
+            {"stream": "account-1", "expected": "no_stream", "events": [{"type": "Opened", "data": {"a": 1}}]},
+            {"stream": "account-2", "events": [{"type": "Opened"}, {"type": "Named"}]},
+        ]});
+        let answer = server.post("/v1/append", batch.to_string()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let appended = answer.json();
+        assert_eq!(appended["ranges"][1], json!({"first": 2, "last": 3, "revision": 1}));
+        assert_eq!(appended["last"]["application"], 3);
+        assert!(appended["point"].as_str().expect("a point").ends_with(".3"));
+        Ok(())
+    });
+    trials.add("append::a_wrong_revision_tells_where_the_stream_stands", || async {
+        let server = running().await;
+        server.append("account-1", "Opened").await;
+        let event = r#"{"type":"Named"}"#;
+        let answer = server.post("/v1/streams/account-1?expected=no_stream", event).await;
+        let problem = answer.problem(409, "LS0009");
+        assert_eq!(problem.members["stream"], "account-1");
+        assert_eq!(problem.members["expected"], "no_stream");
+        assert_eq!(problem.members["actual"], 0);
+        assert_eq!(server.post("/v1/streams/account-1?expected=0", event).await.status, 200);
+        Ok(())
+    });
+    trials.add("append::a_condition_that_fails_is_a_conflict", || async {
+        let server = running().await;
+        server.append("account-1", "Opened").await;
+        let condition = json!({"query": [{"types": ["Opened"]}], "after": 0});
+        let batch = json!({"appends": [{"events": [{"type": "Opened"}]}], "condition": condition});
+        let problem = server.post("/v1/append", batch.to_string()).await.problem(409, "LS0010");
+        assert_eq!(problem.members["position"], 1);
+        Ok(())
+    });
+    trials.add("append::the_same_event_twice_is_recorded_once", || async {
+        let server = running().await;
+        let event = format!(r#"{{"id":"{ID}","type":"Opened"}}"#);
+        let first = server.post("/v1/streams/account-1", event.clone()).await.json();
+        let again = server.post("/v1/streams/account-1", event).await.json();
+        assert_eq!((&first["repeated"], &again["repeated"]), (&json!(false), &json!(true)));
+        assert_eq!(first["ranges"], again["ranges"]);
+        let other = format!(r#"[{{"id":"{ID}","type":"Opened"}},{{"type":"Other"}}]"#);
+        server.post("/v1/streams/account-1", other).await.problem(409, "LS0011");
+        Ok(())
+    });
+    trials.add("append::a_payload_comes_back_byte_for_byte", || async {
+        let server = running().await;
+        let data = r#"{"b" : 1.0,   "a":  [1e3, "é"] }"#;
+        server.post("/v1/streams/account-1", format!(r#"{{"type":"Opened","data":{data}}}"#)).await;
+        assert!(server.get("/v1/streams/account-1").await.text().contains(&format!(r#""data":{data}"#)));
+        Ok(())
+    });
+    trials.add("append::lines_are_taken_and_a_bad_one_is_named", || async {
+        let server = running().await;
+        let lines = [("content-type", "application/x-ndjson")];
+        let good = "{\"type\":\"A\"}\n\n{\"type\":\"B\"}\n";
+        assert_eq!(server.call("POST", "/v1/streams/s-1", &lines, good).await.status, 200);
+        let bad = "{\"type\":\"A\"}\n{\"type\":\n";
+        let problem = server.call("POST", "/v1/streams/s-1", &lines, bad).await.problem(400, "LS0015");
+        assert_eq!(problem.members["line"], 2);
+        assert_eq!(server.get("/v1/head").await.json()["heads"]["application"], 2);
+        Ok(())
+    });
+    trials.add("append::malformed_bodies_are_refused_and_leave_nothing", malformed_bodies);
+    trials.add("append::what_belongs_to_the_system_is_refused_unless_meant", system_events);
+    trials.add("append::a_body_above_the_limit_is_refused", || async {
+        let limits = ApiLimits { body_bytes: 1_000, ..ApiLimits::default() };
+        let server = running_with(ServeOptions { limits, ..ServeOptions::default() }).await;
+        let event = format!(r#"{{"type":"Opened","data":"{}"}}"#, "x".repeat(2_000));
+        let problem = server.post("/v1/streams/account-1", event).await.problem(413, "LS0014");
+        assert_eq!(problem.members["limit"], 1_000);
+        Ok(())
+    });
+    trials.add("append::an_event_above_the_limit_is_refused", || async {
+        let server = running().await;
+        let event = format!(r#"{{"type":"Opened","data":"{}"}}"#, "x".repeat(5 * 1024 * 1024));
+        let problem = server.post("/v1/streams/account-1", event).await.problem(413, "LS0014");
+        assert_eq!(problem.members["what"], "an event size");
+        Ok(())
+    });
+    trials.add("append::a_given_correlation_id_is_kept_with_the_event", || async {
+        let server = running().await;
+        let headers = [("x-correlation-id", "order-7")];
+        let answer = server.call("POST", "/v1/streams/account-1", &headers, r#"{"type":"Opened"}"#).await;
+        assert_eq!(answer.header("x-correlation-id"), Some("order-7"));
+        let page = server.get("/v1/events?correlation=order-7").await.json();
+        assert_eq!(page["events"][0]["metadata"]["correlation"], "order-7");
+        Ok(())
+    });
+}
+
+async fn malformed_bodies() -> ledgerstone_testkit::conformance::CaseResult {
+    let server = running().await;
+    let bodies: [&[u8]; 8] = [
+        b"",
+        b"{",
+        b"[]",
+        b"\"Opened\"",
+        br#"{"type":"Opened","dat":1}"#,
+        b"{\"type\":\"\xff\xfe\"}",
+        br#"{"type":"Opened","position":7}"#,
+        br#"{"type":"Opened","occurred_at":"2020-01-01T00:00:00"}"#,
+    ];
+    for body in bodies {
+        let answer = server.post("/v1/streams/account-1", body.to_vec()).await;
+        let problem = answer.problem(400, "LS0015");
+        assert!(!problem.detail.is_empty());
+    }
+    let problem = server.post("/v1/append", "{\n  \"appnds\": []\n}").await.problem(400, "LS0015");
+    assert_eq!(problem.members["line"], 2);
+    server.post("/v1/streams/account%ff", "{}").await.problem(400, "LS0015");
+    let long = "x".repeat(600);
+    server.post(&format!("/v1/streams/{long}"), r#"{"type":"Opened"}"#).await.problem(400, "LS0015");
+    assert_eq!(server.get("/v1/head").await.json()["heads"]["application"], 0);
+    Ok(())
+}
+
+async fn system_events() -> ledgerstone_testkit::conformance::CaseResult {
+    let server = running().await;
+    let event = r#"{"type":"$noted"}"#;
+    server.post("/v1/streams/$system", r#"{"type":"Opened"}"#).await.problem(400, "LS0015");
+    let problem = server.post("/v1/streams/account-1", event).await.problem(400, "LS0015");
+    assert!(problem.detail.contains("ledgerstone-system"), "{}", problem.detail);
+    let headers = [("ledgerstone-system", "true")];
+    assert_eq!(server.call("POST", "/v1/streams/account-1", &headers, event).await.status, 200);
+    let heads = server.get("/v1/head").await.json()["heads"].clone();
+    assert_eq!(heads, json!({"application": 0, "system": 1}));
+    Ok(())
+}

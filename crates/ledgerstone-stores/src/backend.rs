@@ -1,0 +1,153 @@
+//! A backend: what opening a locator yields, and what it takes to open one.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_core::future::BoxFuture;
+use ledgerstone_core::{
+    BackendError, Clock, Code, DocumentStore, ErrorKind, EventStore, HttpClient, IdSource, Locator,
+    SystemClock, TimeOrderedIds, nearest,
+};
+
+use crate::ownership::{Owner, Ownership};
+use crate::restore::Restore;
+
+/// What a backend is given: time, ids, and a way to the network.
+#[derive(Debug, Clone)]
+pub struct Resources {
+    /// Tells when events are recorded and marks expire.
+    pub clock: Arc<dyn Clock>,
+    /// Gives a new log its id.
+    pub ids: Arc<dyn IdSource>,
+    /// Sends requests, for the backends that need it.
+    pub http: Option<Arc<dyn HttpClient>>,
+    /// What a server asks for.
+    pub token: Option<String>,
+}
+
+impl Default for Resources {
+    /// Takes the machine's clock and time-ordered ids, and no way to the network.
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock::new()),
+            ids: Arc::new(TimeOrderedIds),
+            http: None,
+            token: None,
+        }
+    }
+}
+
+/// The two stores at one place, and the lock on it.
+#[derive(Debug, Clone)]
+pub struct Backend {
+    /// The events.
+    pub events: Arc<dyn EventStore>,
+    /// The documents.
+    pub documents: Arc<dyn DocumentStore>,
+    /// The lock on the data, where one process owns it.
+    pub ownership: Option<Ownership>,
+    closing: Option<Arc<dyn Closing>>,
+}
+
+/// What a backend still does when it is closed.
+#[async_trait]
+pub(crate) trait Closing: Debug + Send + Sync {
+    /// Finishes what has been begun and gives everything free.
+    async fn close(&self);
+}
+
+impl Backend {
+    /// Puts two stores together.
+    pub fn new(events: Arc<dyn EventStore>, documents: Arc<dyn DocumentStore>) -> Self {
+        Self { events, documents, ownership: None, closing: None }
+    }
+
+    /// Adds what is done at the end, and the lock that it gives free.
+    pub(crate) fn closed_by(mut self, closing: Arc<dyn Closing>, ownership: Option<Ownership>) -> Self {
+        self.closing = Some(closing);
+        self.ownership = ownership;
+        self
+    }
+
+    /// Commits what has queued, refuses everything after it, and gives the data free.
+    ///
+    /// It closes the stores for every clone of this backend.
+    pub async fn close(self) {
+        if let Some(closing) = self.closing {
+            closing.close().await;
+        }
+    }
+}
+
+/// A row of the table of adapters.
+#[derive(Debug, Clone, Copy)]
+pub struct Adapter {
+    /// The scheme of its locators.
+    pub scheme: &'static str,
+    /// What it is, in a few words.
+    pub about: &'static str,
+    /// How a locator of it looks.
+    pub example: &'static str,
+    /// Opens a locator of the scheme.
+    pub(crate) open: fn(Locator, Resources) -> BoxFuture<'static, Result<Backend, BackendError>>,
+    /// Tells which other process holds what a locator names.
+    pub(crate) owner: fn(&Locator) -> Option<Owner>,
+    /// Opens what a locator names to restore into it, where that can be done.
+    pub(crate) restore: Option<fn(&Locator) -> Result<Box<dyn Restore>, BackendError>>,
+}
+
+/// Every scheme that some build of ledgerstone knows, with the feature that it needs.
+const FEATURES: &[(&str, &str)] = &[("sqlite", "sqlite"), ("http", "http"), ("https", "http")];
+
+/// Returns the adapter for a locator, or says which schemes there are.
+pub(crate) fn find_adapter<'a>(
+    adapters: &'a [Adapter],
+    locator: &Locator,
+) -> Result<&'a Adapter, BackendError> {
+    let scheme = locator.scheme();
+    if let Some(adapter) = adapters.iter().find(|adapter| adapter.scheme == scheme) {
+        return Ok(adapter);
+    }
+    let schemes: Vec<_> = adapters.iter().map(|adapter| adapter.scheme).collect();
+    let feature = FEATURES.iter().find(|(known, _)| *known == scheme).map(|(_, feature)| *feature);
+    let message = match (feature, nearest(scheme, schemes.iter().copied())) {
+        (Some(feature), _) => {
+            format!("this build has no {scheme:?} backend; build it with the feature {feature}")
+        }
+        (None, Some(nearest)) => format!(
+            "no backend has the scheme {scheme:?}; did you mean {nearest}? There are {}",
+            schemes.join(", ")
+        ),
+        (None, None) => {
+            format!("no backend has the scheme {scheme:?}; there are {}", schemes.join(", "))
+        }
+    };
+    Err(misplaced("store", message))
+}
+
+/// Refuses to restore where an adapter cannot.
+pub(crate) fn no_restore(adapter: &Adapter) -> BackendError {
+    let message = "events cannot be restored here; restore into an embedded store, such as sqlite:app.db";
+    BackendError::new(ErrorKind::Unsupported, adapter.scheme, "restore", message)
+}
+
+/// Refuses parameters of a locator that nobody understands.
+pub(crate) fn check_parameters(
+    backend: &'static str,
+    locator: &Locator,
+    known: &[&'static str],
+) -> Result<(), BackendError> {
+    let Some(unknown) = locator.parameter_names().find(|name| !known.contains(name)) else { return Ok(()) };
+    let hint = match nearest(unknown, known.iter().copied()) {
+        Some(nearest) => format!("did you mean {nearest}?"),
+        None if known.is_empty() => format!("{backend} takes none"),
+        None => format!("there are {}", known.join(", ")),
+    };
+    Err(misplaced(backend, format!("the locator's parameter {unknown:?} is not known; {hint}")))
+}
+
+/// Says that a locator makes no sense.
+pub(crate) fn misplaced(backend: &'static str, message: impl Into<String>) -> BackendError {
+    BackendError::new(ErrorKind::Misconfigured, backend, "open", message).with_code(Code::Locator)
+}

@@ -1,0 +1,304 @@
+//! The judgement over a batch, written once: guards, conditions, marks, idempotence, removal.
+
+use ledgerstone_core::{
+    Appended, AppendedRange, BackendError, EventStoreError, ExpectedRevision, Heads, InvalidBatch,
+    InvalidName, LogIdentity, LogKind, Mark, MarkName, Position, Query, QueryItem, RecordedEvent, Refusal,
+    Removal, Revision, Stamp, StreamId, StreamState, Tag, Tenant, Timestamp,
+};
+use uuid::Uuid;
+
+use crate::staged::{Removing, Staged, StagedAppend};
+
+/// The answer to one batch.
+pub type Verdict = Result<Appended, EventStoreError>;
+
+/// How far to look for an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Through the whole log.
+    WholeLog,
+    /// Where it costs next to nothing; older events may be missed.
+    AtHand,
+}
+
+/// What a judgement asks of a store, which answers with what was put before, durable or not.
+pub(crate) trait Ledger {
+    /// Returns which log this is.
+    fn identity(&self) -> LogIdentity;
+    /// Returns the newest positions.
+    fn heads(&self) -> Heads;
+    /// Returns where a stream stands in one count.
+    fn stream_state(
+        &mut self,
+        log: LogKind,
+        tenant: &Tenant,
+        stream: &StreamId,
+    ) -> Result<StreamState, BackendError>;
+    /// Returns what is removed of a stream.
+    fn removal(&self, tenant: &str, stream: &str) -> Removal;
+    /// Finds an event of the tenant by its id.
+    fn find(&mut self, tenant: &Tenant, id: Uuid, reach: Reach)
+    -> Result<Option<RecordedEvent>, BackendError>;
+    /// Finds an application event of the tenant that a condition sees after a position.
+    fn find_match(
+        &mut self,
+        tenant: &Tenant,
+        query: &Query,
+        after: Position,
+    ) -> Result<Option<Position>, BackendError>;
+    /// Returns a mark, expired or not.
+    fn mark(&mut self, tenant: &Tenant, name: &MarkName) -> Result<Option<Mark>, BackendError>;
+    /// Takes the events, which are stamped, and the changes beside them.
+    fn put(&mut self, staged: &mut Staged, changes: Changes) -> Result<(), BackendError>;
+}
+
+/// What a batch changes beside its events.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// When.
+    pub(crate) recorded_at: Timestamp,
+    /// The heads afterwards.
+    pub(crate) heads: Heads,
+    /// Where the events of each append stand.
+    pub(crate) ranges: Vec<AppendedRange>,
+    /// The marks afterwards; nothing means absent.
+    pub(crate) marks: Vec<(MarkName, Option<Mark>)>,
+    /// What is removed of streams afterwards.
+    pub(crate) removals: Vec<(StreamId, Removal)>,
+}
+
+/// Judges a batch, and puts it into the ledger if nothing speaks against it.
+///
+/// An error means that the ledger itself failed, and that nothing is known about what it holds now.
+pub(crate) fn decide<L: Ledger>(
+    ledger: &mut L,
+    staged: &mut Staged,
+    now: Timestamp,
+) -> Result<Verdict, BackendError> {
+    if !staged.guarded
+        && let Some(verdict) = recorded_before(ledger, staged, Reach::WholeLog)?
+    {
+        return Ok(verdict);
+    }
+    let (verdict, reach) = match judge(ledger, staged, now)? {
+        Ok(changes) if staged.guarded => (Ok(changes), Reach::AtHand),
+        Err(refused) if staged.guarded => (Err(refused), Reach::WholeLog),
+        Ok(changes) => return record(ledger, staged, changes),
+        Err(refused) => return Ok(Err(refused)),
+    };
+    if let Some(before) = recorded_before(ledger, staged, reach)? {
+        return Ok(before);
+    }
+    match verdict {
+        Ok(changes) => record(ledger, staged, changes),
+        Err(refused) => Ok(Err(refused)),
+    }
+}
+
+/// Tells whether a condition sees an event: one that was removed only by a tag that holds a value.
+pub(crate) fn condition_sees(query: &Query, event: &RecordedEvent, removed: bool) -> bool {
+    if !removed {
+        return query.matches(event);
+    }
+    let holds = |item: &QueryItem| item.tags.iter().any(Tag::is_unique) && item.matches(event);
+    query.items().iter().any(holds)
+}
+
+/// A batch that may be recorded: the states of its streams, and what changes.
+struct Accepted {
+    states: Vec<StreamState>,
+    changes: Changes,
+}
+
+fn judge<L: Ledger>(
+    ledger: &mut L,
+    staged: &Staged,
+    now: Timestamp,
+) -> Result<Result<Accepted, EventStoreError>, BackendError> {
+    let mut states = Vec::with_capacity(staged.appends.len());
+    for append in &staged.appends {
+        let Some(stream) = &append.stream else {
+            states.push(StreamState::Missing);
+            continue;
+        };
+        let state = ledger.stream_state(append.log, &staged.tenant, stream)?;
+        if let Some(refusal) = judge_stream(ledger, &staged.tenant, append, stream, state) {
+            return Ok(Err(refusal.into()));
+        }
+        states.push(state);
+    }
+    if let Some(condition) = &staged.condition
+        && let Some(position) = ledger.find_match(&staged.tenant, &condition.fail_if_match, condition.after)?
+    {
+        return Ok(Err(Refusal::ConditionFailed { position }.into()));
+    }
+    let mut changes = Changes { recorded_at: now, ..Changes::default() };
+    for change in &staged.marks {
+        let current = ledger.mark(&staged.tenant, change.name())?;
+        match change.apply(&staged.tenant, now, current.as_ref()) {
+            Ok(after) => changes.marks.push((change.name().clone(), after)),
+            Err(ledgerstone_core::MarkNotMet) => {
+                let current = current.filter(|mark| !mark.is_expired(now));
+                let (version, number) = current.map_or((0, 0), |mark| (mark.version, mark.number));
+                return Ok(Err(Refusal::MarkNotMet { name: change.name().clone(), version, number }.into()));
+            }
+        }
+    }
+    match judge_removals(ledger, staged, &states)? {
+        Ok(removals) => changes.removals = removals,
+        Err(invalid) => return Ok(Err(invalid.into())),
+    }
+    Ok(Ok(Accepted { states, changes }))
+}
+
+fn judge_stream<L: Ledger>(
+    ledger: &L,
+    tenant: &Tenant,
+    append: &StagedAppend,
+    stream: &StreamId,
+    state: StreamState,
+) -> Option<Refusal> {
+    if append.log == LogKind::Application && ledger.removal(tenant.as_str(), stream.as_str()).tombstoned {
+        return Some(Refusal::Tombstoned { stream: stream.clone() });
+    }
+    let expected: ExpectedRevision = append.expected;
+    (!expected.holds(state)).then(|| Refusal::WrongRevision {
+        stream: stream.clone(),
+        expected,
+        actual: state,
+    })
+}
+
+/// Returns what is removed afterwards, or says that a truncation reaches beyond its stream.
+#[expect(clippy::type_complexity, reason = "a refusal inside, a failure outside, as everywhere here")]
+fn judge_removals<L: Ledger>(
+    ledger: &mut L,
+    staged: &Staged,
+    states: &[StreamState],
+) -> Result<Result<Vec<(StreamId, Removal)>, InvalidBatch>, BackendError> {
+    let mut removals = Vec::new();
+    for append in staged.appends.iter().filter(|append| !append.removals.is_empty()) {
+        let Some(stream) = &append.stream else { continue };
+        let mut next = ledger.stream_state(LogKind::Application, &staged.tenant, stream)?.next_revision();
+        let beside = staged.appends.iter().zip(states).find(|(other, _)| {
+            other.log == LogKind::Application && other.stream.as_ref() == Some(stream)
+        });
+        if let Some((other, state)) = beside {
+            next = revision_after(*state, other.events.len());
+        }
+        let mut removal = ledger.removal(staged.tenant.as_str(), stream.as_str());
+        for removing in &append.removals {
+            match *removing {
+                Removing::Everything => removal.tombstoned = true,
+                Removing::Below(before) if before <= next => removal.before = removal.before.max(before),
+                Removing::Below(before) => {
+                    let reason =
+                        format!("it removes what stands before revision {before}, and the next one is {next}");
+                    return Ok(Err(InvalidName::new("a removal", stream.as_str(), reason).into()));
+                }
+            }
+        }
+        removals.push((stream.clone(), removal));
+    }
+    Ok(Ok(removals))
+}
+
+/// Returns the revision that follows when `events` events were appended at `state`.
+fn revision_after(state: StreamState, events: usize) -> Revision {
+    Revision(state.next_revision().0.saturating_add(events as u64))
+}
+
+fn record<L: Ledger>(
+    ledger: &mut L,
+    staged: &mut Staged,
+    accepted: Accepted,
+) -> Result<Verdict, BackendError> {
+    let Accepted { states, mut changes } = accepted;
+    let mut heads = ledger.heads();
+    let mut last = Heads::default();
+    let mut ranges = Vec::with_capacity(staged.appends.len());
+    for (append, state) in staged.appends.iter().zip(states) {
+        let first = heads.of(append.log).next();
+        let mut position = first;
+        let mut revision = state.next_revision();
+        let mut newest = AppendedRange { first, last: first, revision: None };
+        for event in staged.events.get_mut(append.events.clone()).unwrap_or_default() {
+            event.encoded.stamp(Stamp { position, revision, recorded_at: changes.recorded_at });
+            newest.last = position;
+            newest.revision = append.stream.as_ref().map(|_| revision);
+            position = position.next();
+            revision = revision.next();
+        }
+        heads.set(append.log, newest.last);
+        last.set(append.log, newest.last);
+        ranges.push(newest);
+    }
+    changes.heads = heads;
+    changes.ranges.clone_from(&ranges);
+    let recorded_at = changes.recorded_at;
+    ledger.put(staged, changes)?;
+    Ok(Ok(Appended { log: ledger.identity(), last, ranges, recorded_at, repeated: false }))
+}
+
+/// Looks the ids of a batch up: the first answer again if it was recorded as it is, a refusal if an id
+/// belongs to something else, nothing if no id is known.
+fn recorded_before<L: Ledger>(
+    ledger: &mut L,
+    staged: &Staged,
+    reach: Reach,
+) -> Result<Option<Verdict>, BackendError> {
+    let mut known = None;
+    for event in &staged.events {
+        if ledger.find(&staged.tenant, event.encoded.id(), reach)?.is_some() {
+            known = Some(event.encoded.id());
+            break;
+        }
+    }
+    let Some(known) = known else { return Ok(None) };
+    let mut recorded = Vec::with_capacity(staged.events.len());
+    for event in &staged.events {
+        match ledger.find(&staged.tenant, event.encoded.id(), Reach::WholeLog)? {
+            Some(event) => recorded.push(event),
+            None => return Ok(Some(Err(Refusal::IdReused { id: known }.into()))),
+        }
+    }
+    Ok(Some(match first_answer(ledger.identity(), staged, &recorded) {
+        Some(appended) => Ok(appended),
+        None => Err(Refusal::IdReused { id: known }.into()),
+    }))
+}
+
+/// Returns the answer that the recorded events were given, if they are this batch and no other.
+fn first_answer(log: LogIdentity, staged: &Staged, recorded: &[RecordedEvent]) -> Option<Appended> {
+    let mut last = Heads::default();
+    let mut ranges = Vec::with_capacity(staged.appends.len());
+    for append in &staged.appends {
+        let events = recorded.get(append.events.clone())?;
+        let mut first = None;
+        for event in events {
+            let place = (event.log(), event.stream());
+            if place != (append.log, append.stream.as_ref().map(StreamId::as_str)) {
+                return None;
+            }
+            let before = last.of(append.log);
+            let follows = event.position() == before.next();
+            if before == Position::START && !event.is_batch_first() || before > Position::START && !follows {
+                return None;
+            }
+            first = first.or(Some(event.position()));
+            last.set(append.log, event.position());
+        }
+        let newest = events.last()?;
+        ranges.push(AppendedRange {
+            first: first?,
+            last: newest.position(),
+            revision: newest.revision(),
+        });
+    }
+    let ends = |log| recorded.iter().rfind(|event| event.log() == log).is_none_or(RecordedEvent::is_batch_last);
+    if !ends(LogKind::Application) || !ends(LogKind::System) {
+        return None;
+    }
+    let recorded_at = recorded.first()?.recorded_at();
+    Some(Appended { log, last, ranges, recorded_at, repeated: true })
+}

@@ -1,0 +1,58 @@
+//! The stores of ledgerstone, chosen by the scheme of a locator.
+
+mod backend;
+mod cursor;
+mod decide;
+mod group_commit;
+#[cfg(feature = "http")]
+pub mod http;
+pub mod memory;
+mod ownership;
+mod removals;
+mod restore;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+mod staged;
+mod terms;
+
+pub use backend::{Adapter, Backend, Resources};
+pub use group_commit::{CommitLog, GroupCommit, ReadLog, Staged, Verdict};
+pub use ownership::{Owner, Ownership};
+pub use restore::Restore;
+
+/// Every backend of this build.
+pub const ADAPTERS: &[Adapter] = &[
+    memory::ADAPTER,
+    #[cfg(feature = "sqlite")]
+    sqlite::ADAPTER,
+    #[cfg(feature = "http")]
+    http::ADAPTER,
+    #[cfg(feature = "http")]
+    http::ADAPTER_TLS,
+];
+
+/// Opens what a locator names, and creates it if it is not there yet.
+pub async fn open(
+    locator: &ledgerstone_core::Locator,
+    resources: &Resources,
+) -> Result<Backend, ledgerstone_core::BackendError> {
+    let adapter = backend::find_adapter(ADAPTERS, locator)?;
+    (adapter.open)(locator.clone(), resources.clone()).await
+}
+
+/// Opens what a locator names in order to restore events into it; it blocks.
+pub fn restore(
+    locator: &ledgerstone_core::Locator,
+) -> Result<Box<dyn Restore>, ledgerstone_core::BackendError> {
+    let adapter = backend::find_adapter(ADAPTERS, locator)?;
+    match adapter.restore {
+        Some(restore) => restore(locator),
+        None => Err(backend::no_restore(adapter)),
+    }
+}
+
+/// Tells which process holds what a locator names now, this one included; nothing if it is free.
+pub fn owner_of(locator: &ledgerstone_core::Locator) -> Option<Owner> {
+    let adapter = backend::find_adapter(ADAPTERS, locator).ok()?;
+    (adapter.owner)(locator)
+}

@@ -1,0 +1,219 @@
+//! Events in memory: plain lists, looked through from one end to the other.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, stream};
+use ledgerstone_core::{
+    BackendError, Capabilities, Clock, EventStoreError, Frame, Frames, Heads, IdSource, IdempotenceWindow,
+    Limits, LogIdentity, LogKind, Mark, MarkName, Position, Query, RecordedEvent, Removal, Selection,
+    StreamId, StreamState, Tenant, TenantScope, Timestamp,
+};
+use parking_lot::RwLock;
+use uuid::Uuid;
+
+use crate::cursor::{Cursor, FRAME_EVENTS, is_removed};
+use crate::decide::{Changes, Ledger, Reach, Verdict, condition_sees, decide};
+use crate::group_commit::{CommitLog, GroupCommit, ReadLog};
+use crate::removals::Removals;
+use crate::staged::Staged;
+
+/// Events in memory, behind group commit like every other store's.
+#[derive(Debug, Clone)]
+pub struct MemoryEvents {
+    state: Arc<RwLock<State>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl MemoryEvents {
+    /// Makes an empty store; its log gets an id from `ids`.
+    pub fn open(clock: Arc<dyn Clock>, ids: &dyn IdSource) -> Result<GroupCommit<Self>, BackendError> {
+        let events = Self::new(clock, ids);
+        GroupCommit::new(Arc::new(events.clone()), events)
+    }
+
+    pub(crate) fn new(clock: Arc<dyn Clock>, ids: &dyn IdSource) -> Self {
+        let log = LogIdentity { id: ids.next_id(), epoch: 1 };
+        Self { state: Arc::new(RwLock::new(State::new(log))), clock }
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    log: LogIdentity,
+    application: Vec<RecordedEvent>,
+    system: Vec<RecordedEvent>,
+    streams: HashMap<(LogKind, Tenant, StreamId), StreamState>,
+    ids: HashMap<(Tenant, Uuid), (LogKind, Position)>,
+    removals: Removals,
+    marks: BTreeMap<(Tenant, MarkName), Mark>,
+}
+
+impl State {
+    fn new(log: LogIdentity) -> Self {
+        Self {
+            log,
+            application: Vec::new(),
+            system: Vec::new(),
+            streams: HashMap::new(),
+            ids: HashMap::new(),
+            removals: Removals::default(),
+            marks: BTreeMap::new(),
+        }
+    }
+
+    fn events(&self, log: LogKind) -> &Vec<RecordedEvent> {
+        match log {
+            LogKind::Application => &self.application,
+            LogKind::System => &self.system,
+        }
+    }
+
+    /// Reads the next frame.
+    fn frame(&self, cursor: &mut Cursor) -> Frame {
+        let mut frame = Frame::default();
+        let events = self.events(cursor.selection.log);
+        while !cursor.is_done() && frame.events.len() < FRAME_EVENTS {
+            let next = if cursor.forwards() { cursor.low } else { cursor.high };
+            let event = usize::try_from(next).ok().and_then(|at| events.get(at.checked_sub(1)?));
+            match event {
+                Some(event) => cursor.offer(&mut frame, event.clone(), self.removals.of(event)),
+                None => cursor.exhausted(),
+            }
+        }
+        cursor.finish(&mut frame);
+        frame
+    }
+}
+
+impl Ledger for State {
+    fn identity(&self) -> LogIdentity {
+        self.log
+    }
+
+    fn heads(&self) -> Heads {
+        let head = |events: &Vec<RecordedEvent>| Position(events.len() as u64);
+        Heads { application: head(&self.application), system: head(&self.system) }
+    }
+
+    fn stream_state(
+        &mut self,
+        log: LogKind,
+        tenant: &Tenant,
+        stream: &StreamId,
+    ) -> Result<StreamState, BackendError> {
+        let state = self.streams.get(&(log, tenant.clone(), stream.clone()));
+        Ok(state.copied().unwrap_or_default())
+    }
+
+    fn removal(&self, tenant: &str, stream: &str) -> Removal {
+        self.removals.find(tenant, stream).unwrap_or_default()
+    }
+
+    fn find(&mut self, tenant: &Tenant, id: Uuid, _: Reach) -> Result<Option<RecordedEvent>, BackendError> {
+        let Some((log, position)) = self.ids.get(&(tenant.clone(), id)) else { return Ok(None) };
+        let at = usize::try_from(position.0.saturating_sub(1)).unwrap_or(usize::MAX);
+        Ok(self.events(*log).get(at).cloned())
+    }
+
+    fn find_match(
+        &mut self,
+        tenant: &Tenant,
+        query: &Query,
+        after: Position,
+    ) -> Result<Option<Position>, BackendError> {
+        let after = usize::try_from(after.0).unwrap_or(usize::MAX);
+        let mut newer = self.application.get(after..).unwrap_or_default().iter().rev();
+        let found = newer.find(|event| {
+            let removed = is_removed(event, self.removals.of(event));
+            event.tenant() == tenant.as_str() && condition_sees(query, event, removed)
+        });
+        Ok(found.map(RecordedEvent::position))
+    }
+
+    fn mark(&mut self, tenant: &Tenant, name: &MarkName) -> Result<Option<Mark>, BackendError> {
+        Ok(self.marks.get(&(tenant.clone(), name.clone())).cloned())
+    }
+
+    fn put(&mut self, staged: &mut Staged, changes: Changes) -> Result<(), BackendError> {
+        for append in &staged.appends {
+            for event in staged.events.get(append.events.clone()).unwrap_or_default() {
+                let event = event.encoded.clone().into_recorded();
+                self.ids.insert((staged.tenant.clone(), event.id()), (append.log, event.position()));
+                if let (Some(stream), Some(revision)) = (&append.stream, event.revision()) {
+                    let key = (append.log, staged.tenant.clone(), stream.clone());
+                    self.streams.insert(key, StreamState::At(revision));
+                }
+                match append.log {
+                    LogKind::Application => self.application.push(event),
+                    LogKind::System => self.system.push(event),
+                }
+            }
+        }
+        for (stream, removal) in changes.removals {
+            self.removals.set(staged.tenant.as_str(), stream.as_str(), removal);
+        }
+        for (name, mark) in changes.marks {
+            match mark {
+                Some(mark) => self.marks.insert((staged.tenant.clone(), name), mark),
+                None => self.marks.remove(&(staged.tenant.clone(), name)),
+            };
+        }
+        Ok(())
+    }
+}
+
+impl CommitLog for MemoryEvents {
+    fn heads(&self) -> Heads {
+        self.state.read().heads()
+    }
+
+    fn commit(&mut self, batches: &mut [Staged]) -> Vec<Verdict> {
+        let mut state = self.state.write();
+        let newest = [&state.application, &state.system].map(|events| events.last());
+        let newest = newest.into_iter().flatten().map(RecordedEvent::recorded_at).max();
+        let now = self.clock.now().max(newest.unwrap_or(Timestamp::from_micros(i64::MIN)));
+        let verdicts = batches.iter_mut().map(|staged| decide(&mut *state, staged, now)?);
+        verdicts.collect()
+    }
+}
+
+#[async_trait]
+impl ReadLog for MemoryEvents {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            backend: "memory",
+            durable: false,
+            all_tenants: true,
+            idempotence_window: IdempotenceWindow::WholeLog,
+            limits: Limits::default(),
+        }
+    }
+
+    fn identity(&self) -> LogIdentity {
+        self.state.read().log
+    }
+
+    fn read(&self, selection: Selection, heads: Heads) -> Frames {
+        let state = Arc::clone(&self.state);
+        let cursor = Some(Cursor::new(selection, heads));
+        stream::unfold(cursor, move |cursor| {
+            let next = cursor.map(|mut cursor| {
+                let frame = state.read().frame(&mut cursor);
+                (Ok(frame), (!cursor.is_done()).then_some(cursor))
+            });
+            async move { next }
+        })
+        .boxed()
+    }
+
+    async fn marks(&self, tenant: TenantScope, prefix: &str) -> Result<Vec<Mark>, EventStoreError> {
+        let now = self.clock.now();
+        let state = self.state.read();
+        let alive = state.marks.values().filter(|mark| {
+            tenant.covers(mark.tenant.as_str()) && mark.name.as_str().starts_with(prefix) && !mark.is_expired(now)
+        });
+        Ok(alive.cloned().collect())
+    }
+}

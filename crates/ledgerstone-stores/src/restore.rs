@@ -1,0 +1,15 @@
+//! Restoring: recorded events written back as they were, below every judgement over batches.
+
+use ledgerstone_core::{BackendError, RecordedEvent};
+
+/// Writes recorded events into a log with their own positions, revisions and times.
+///
+/// The store must not be open otherwise, and opens with the restored events afterwards. Whoever restores
+/// sees to it that each count rises and begins where the store stands; marks and documents are left alone.
+pub trait Restore: Send {
+    /// Writes events in one durable commit, or nothing; it blocks.
+    fn put(&mut self, events: &[RecordedEvent]) -> Result<(), BackendError>;
+
+    /// Gives the store free.
+    fn finish(self: Box<Self>);
+}

@@ -1,0 +1,187 @@
+//! The database file: opened, checked and brought up to date once, then shared by events and documents.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledgerstone_core::{BackendError, Code, ErrorKind};
+use parking_lot::{Mutex, MutexGuard};
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::Semaphore;
+
+use crate::ownership::{Ownership, io_failure};
+use crate::sqlite::failure::{BACKEND, failed};
+
+/// Marks the file as ours ("LSdb"), as `file` and `PRAGMA application_id` show it.
+const APPLICATION_ID: i32 = 0x4C53_6462;
+/// The steps that bring an older schema up to date; `user_version` counts those that were taken.
+const STEPS: &[&str] = &[concat!(include_str!("sqlite.sql"), include_str!("documents.sql"))];
+/// How many readers look at once; the rest wait their turn.
+const READERS: usize = 16;
+/// How long to wait for another program, such as somebody's SQLite shell, that holds the database.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An open database: one process owns it, writers pass one gate, readers come from a pool.
+#[derive(Debug)]
+pub(crate) struct Database {
+    path: PathBuf,
+    ownership: Ownership,
+    gate: Mutex<()>,
+    idle: Mutex<Vec<Connection>>,
+    readers: Semaphore,
+}
+
+impl Database {
+    /// Opens the file, creating it and the folder it stands in, takes its lock and updates its schema.
+    ///
+    /// It blocks: call it where that is allowed.
+    pub(crate) fn open(path: &Path) -> Result<Arc<Self>, BackendError> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|error| io_failure(BACKEND, "open", folder, error))?;
+        }
+        if path.is_dir() {
+            let message = format!("{} is a folder; name a file in it", path.display());
+            return Err(misconfigured(Code::Locator, message));
+        }
+        let ownership = Ownership::take(BACKEND, lock_path(path))?;
+        let database = Self {
+            path: path.to_owned(),
+            ownership,
+            gate: Mutex::new(()),
+            idle: Mutex::new(Vec::new()),
+            readers: Semaphore::new(READERS),
+        };
+        let mut connection = database.connect(OpenFlags::SQLITE_OPEN_CREATE)?;
+        if connection.is_readonly(rusqlite::MAIN_DB).map_err(failed("open"))? {
+            let message = format!("{} cannot be written; give this user the right to", path.display());
+            return Err(misconfigured(Code::ReadOnly, message));
+        }
+        bring_up_to_date(&mut connection, path)?;
+        Ok(Arc::new(database))
+    }
+
+    /// Opens a connection that may write; write only while holding the [`gate`](Self::gate).
+    pub(crate) fn writer(&self) -> Result<Connection, BackendError> {
+        let connection = self.connect(OpenFlags::empty())?;
+        connection.pragma_update(None, "cache_size", -64 * 1024).map_err(failed("open"))?;
+        Ok(connection)
+    }
+
+    /// Waits until nobody else in this process writes; hold the guard around every write transaction.
+    pub(crate) fn gate(&self) -> MutexGuard<'_, ()> {
+        self.gate.lock()
+    }
+
+    /// Runs `work` with a reading connection where it may block.
+    pub(crate) async fn read<T, E, F>(self: &Arc<Self>, operation: &'static str, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<BackendError> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    {
+        let closed = || BackendError::new(ErrorKind::Unavailable, BACKEND, operation, "the store was closed");
+        let _turn = self.readers.acquire().await.map_err(|_| closed())?;
+        let database = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || database.read_here(work)).await;
+        done.unwrap_or_else(|error| {
+            let message = format!("the reader ended: {error}");
+            Err(BackendError::new(ErrorKind::Internal, BACKEND, operation, message).into())
+        })
+    }
+
+    /// Runs `work` with a reading connection on this very thread.
+    pub(crate) fn read_here<T, E: From<BackendError>>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let idle = self.idle.lock().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.reader()?,
+        };
+        let result = work(&connection);
+        let mut idle = self.idle.lock();
+        if idle.len() < READERS && !self.readers.is_closed() {
+            idle.push(connection);
+        }
+        result
+    }
+
+    /// Refuses readers from now on and gives the file free.
+    pub(crate) fn close(&self) {
+        self.readers.close();
+        self.idle.lock().clear();
+        self.ownership.release();
+    }
+
+    /// Returns the lock that this process holds on the file.
+    pub(crate) fn ownership(&self) -> &Ownership {
+        &self.ownership
+    }
+
+    /// Returns where the file stands.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn reader(&self) -> Result<Connection, BackendError> {
+        let connection = self.connect(OpenFlags::empty())?;
+        connection.pragma_update(None, "query_only", true).map_err(failed("open"))?;
+        connection.pragma_update(None, "cache_size", -8 * 1024).map_err(failed("open"))?;
+        Ok(connection)
+    }
+
+    fn connect(&self, more: OpenFlags) -> Result<Connection, BackendError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
+        let connection = Connection::open_with_flags(&self.path, flags).map_err(failed("open"))?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(failed("open"))?;
+        connection.pragma_update(None, "synchronous", "FULL").map_err(failed("open"))?;
+        connection.set_prepared_statement_cache_capacity(128);
+        Ok(connection)
+    }
+}
+
+/// Returns where the lock of a database file stands: beside it.
+pub(crate) fn lock_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
+}
+
+fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Result<(), BackendError> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let id = pragma("application_id").map_err(failed("open"))?;
+    let version = pragma("user_version").map_err(failed("open"))?;
+    let is_empty = "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)";
+    let empty: bool = connection.query_row(is_empty, [], |row| row.get(0)).map_err(failed("open"))?;
+    if !empty && id != i64::from(APPLICATION_ID) {
+        let message = format!("{} holds the tables of another program; name another file", path.display());
+        return Err(misconfigured(Code::ForeignData, message));
+    }
+    let taken = usize::try_from(version).unwrap_or(usize::MAX);
+    if taken > STEPS.len() {
+        let message = format!(
+            "{} has schema {version} and this ledgerstone knows {}; use a newer ledgerstone",
+            path.display(),
+            STEPS.len()
+        );
+        return Err(misconfigured(Code::NewerSchema, message));
+    }
+    // The answer is a row, so it is not an update.
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(failed("open"))?;
+    if taken == STEPS.len() {
+        return Ok(());
+    }
+    let transaction = connection.transaction().map_err(failed("open"))?;
+    for step in STEPS.iter().skip(taken) {
+        transaction.execute_batch(step).map_err(failed("open"))?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed("open"))?;
+    let steps = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    transaction.pragma_update(None, "user_version", steps).map_err(failed("open"))?;
+    transaction.commit().map_err(failed("open"))
+}
+
+fn misconfigured(code: Code, message: String) -> BackendError {
+    BackendError::new(ErrorKind::Misconfigured, BACKEND, "open", message).with_code(code)
+}

@@ -1,0 +1,137 @@
+//! The index over event ids, as it stands in the table `event_ids`.
+//!
+//! Each run of positions has sorted blocks of its own, so that writing them goes from left to right
+//! whatever the ids look like. A lookup asks the runs whose ids may begin so: for time-ordered ids one or
+//! two of them, for random ids those whose filter does not say "certainly not here".
+
+use ledgerstone_core::{BackendError, LogKind};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use crate::sqlite::events::filter::Filter;
+use crate::sqlite::events::records::{as_sql, from_sql};
+use crate::sqlite::events::tail::{RUN, Run};
+use crate::sqlite::failure::{corrupt, failed};
+
+/// How many ids stand in a block: as many as fit into a cell of the tree without overflowing.
+const BLOCK_IDS: usize = if cfg!(test) { 4 } else { 96 };
+/// The bytes of an id's entry: eight of its beginning, two of its place in the run.
+const ENTRY: usize = 10;
+
+const BLOCK_BEFORE: &str = "SELECT ids FROM event_ids WHERE run = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 2";
+const BLOCKS: &str = "SELECT ids FROM event_ids WHERE run = ?1 ORDER BY first";
+const RUNS: &str = "SELECT DISTINCT run FROM event_ids WHERE run > ?1 ORDER BY run LIMIT 1";
+
+/// What is known in memory of the merged runs.
+#[derive(Debug, Default)]
+pub(crate) struct IdIndex {
+    runs: Vec<RunIds>,
+}
+
+#[derive(Debug)]
+struct RunIds {
+    run: u64,
+    filter: Filter,
+}
+
+/// A row of the table: the smallest beginning in the block, and the block.
+pub(crate) type IdRow = (u64, Vec<u8>);
+
+impl IdIndex {
+    /// Reads which ids there are.
+    pub(crate) fn load(connection: &Connection) -> Result<Self, BackendError> {
+        let mut index = Self::default();
+        let mut statement = connection.prepare_cached(RUNS).map_err(failed("open"))?;
+        let mut last = -1_i64;
+        while let Some(run) =
+            statement.query_row([last], |row| row.get::<_, i64>(0)).optional().map_err(failed("open"))?
+        {
+            last = run;
+            index.load_run(connection, from_sql(run))?;
+        }
+        Ok(index)
+    }
+
+    fn load_run(&mut self, connection: &Connection, run: u64) -> Result<(), BackendError> {
+        let mut filter = Filter::new(RUN as usize);
+        let mut statement = connection.prepare_cached(BLOCKS).map_err(failed("open"))?;
+        let mut rows = statement.query([as_sql(run)]).map_err(failed("open"))?;
+        while let Some(row) = rows.next().map_err(failed("open"))? {
+            let block = row.get_ref(0).map_err(failed("open"))?.as_blob().unwrap_or_default();
+            entries(block).for_each(|(prefix, _)| filter.insert(prefix));
+        }
+        self.runs.push(RunIds { run, filter });
+        Ok(())
+    }
+
+    /// Notes that a run stands in the table now.
+    pub(crate) fn add(&mut self, log: LogKind, base: u64, rows: &[IdRow]) {
+        let mut filter = Filter::new(RUN as usize);
+        rows.iter().flat_map(|(_, block)| entries(block)).for_each(|(prefix, _)| filter.insert(prefix));
+        self.runs.push(RunIds { run: number(log, base), filter });
+    }
+
+    /// Returns the positions of events whose ids begin so, newest run first.
+    pub(crate) fn find(
+        &self,
+        connection: &Connection,
+        prefix: u64,
+    ) -> Result<Vec<(LogKind, u64)>, BackendError> {
+        let mut found = Vec::new();
+        let mut statement = connection.prepare_cached(BLOCK_BEFORE).map_err(failed("look up an id"))?;
+        for RunIds { run, .. } in self.runs.iter().rev().filter(|run| run.filter.may_hold(prefix)) {
+            let keys = params![as_sql(*run), ordered(prefix)];
+            let mut rows = statement.query(keys).map_err(failed("look up an id"))?;
+            while let Some(row) = rows.next().map_err(failed("look up an id"))? {
+                let block = row.get_ref(0).map_err(failed("look up an id"))?;
+                let block = block.as_blob().map_err(|error| corrupt("look up an id", error))?;
+                let hits = entries(block).filter(|(held, _)| *held == prefix);
+                found.extend(hits.map(|(_, slot)| (log_of(*run), base_of(*run) + 1 + u64::from(slot))));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Encodes the ids of a run as rows of the table.
+pub(crate) fn encode_ids(run: &Run) -> Vec<IdRow> {
+    let mut ids: Vec<_> = run.ids.iter().map(|(prefix, slots)| (*prefix, slots.as_slice())).collect();
+    ids.sort_unstable_by_key(|(prefix, _)| *prefix);
+    let mut rows: Vec<IdRow> = Vec::with_capacity(ids.len() / BLOCK_IDS + 1);
+    for (prefix, slots) in ids {
+        // Ids that begin alike stay together, so that looking at one block before is enough.
+        if rows.last().is_none_or(|(_, block)| block.len() >= BLOCK_IDS * ENTRY) {
+            rows.push((prefix, Vec::with_capacity(BLOCK_IDS * ENTRY)));
+        }
+        let Some((_, block)) = rows.last_mut() else { continue };
+        for slot in slots {
+            block.extend_from_slice(&prefix.to_le_bytes());
+            block.extend_from_slice(&slot.to_le_bytes());
+        }
+    }
+    rows
+}
+
+/// Returns the number of the run of a count that begins after `base`.
+pub(crate) fn number(log: LogKind, base: u64) -> u64 {
+    base / RUN * 2 + u64::from(log == LogKind::System)
+}
+
+/// Returns a beginning as a number of SQLite that sorts alike.
+pub(crate) fn ordered(prefix: u64) -> i64 {
+    (prefix ^ (1 << 63)).cast_signed()
+}
+
+fn base_of(run: u64) -> u64 {
+    run / 2 * RUN
+}
+
+fn log_of(run: u64) -> LogKind {
+    if run % 2 == 1 { LogKind::System } else { LogKind::Application }
+}
+
+fn entries(block: &[u8]) -> impl Iterator<Item = (u64, u16)> {
+    block.chunks_exact(ENTRY).filter_map(|entry| {
+        let (prefix, slot) = entry.split_first_chunk::<8>()?;
+        Some((u64::from_le_bytes(*prefix), u16::from_le_bytes(slot.try_into().ok()?)))
+    })
+}

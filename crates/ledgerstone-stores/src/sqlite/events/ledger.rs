@@ -1,0 +1,246 @@
+//! What a judgement asks of the file, answered from memory where it can be.
+
+use ledgerstone_core::{
+    AppendedRange, BackendError, Heads, LogIdentity, LogKind, Mark, MarkName, Position, Query, RecordedEvent, Removal,
+    StreamId, StreamState, Tenant, TenantScope,
+};
+use rusqlite::params;
+use uuid::Uuid;
+
+use crate::cursor::is_removed;
+use crate::decide::{Changes, Ledger, Reach, condition_sees};
+use crate::sqlite::events::marks;
+use crate::sqlite::events::plan::{Planner, Source, Walk};
+use crate::sqlite::events::records::{as_sql, damaged, table};
+use crate::sqlite::events::tail::{Entry, Key};
+use crate::sqlite::events::writer::Writer;
+use crate::sqlite::failure::failed;
+use crate::staged::{Staged, StagedAppend};
+
+pub(crate) const PUT_TENANT: &str = "INSERT OR IGNORE INTO tenants (name) VALUES (?1)";
+
+impl Ledger for Writer {
+    fn identity(&self) -> LogIdentity {
+        self.shared.identity
+    }
+
+    fn heads(&self) -> Heads {
+        self.heads
+    }
+
+    fn stream_state(
+        &mut self,
+        log: LogKind,
+        tenant: &Tenant,
+        stream: &StreamId,
+    ) -> Result<StreamState, BackendError> {
+        if let Some(state) = self.streams.get(log, tenant, stream) {
+            return Ok(state);
+        }
+        let state = self.look_up_stream(log, tenant, stream)?;
+        self.streams.set(log, tenant, stream, state);
+        Ok(state)
+    }
+
+    fn removal(&self, tenant: &str, stream: &str) -> Removal {
+        let removing = self.removing.find(tenant, stream);
+        removing.or_else(|| self.shared.removals.read().find(tenant, stream)).unwrap_or_default()
+    }
+
+    fn find(
+        &mut self,
+        tenant: &Tenant,
+        id: Uuid,
+        reach: Reach,
+    ) -> Result<Option<RecordedEvent>, BackendError> {
+        let (prefix, _) = id.as_u64_pair();
+        let mut places: Vec<(LogKind, u64)> = Vec::new();
+        for log in [LogKind::Application, LogKind::System] {
+            let tail = self.shared.tail(log).read();
+            places.extend(tail.by_id(prefix).map(|position| (log, position)));
+        }
+        if let Some(found) = self.with_id(tenant, id, &places)? {
+            return Ok(Some(found));
+        }
+        if reach == Reach::AtHand {
+            return Ok(None);
+        }
+        let places = self.ids.find(&self.connection, prefix)?;
+        self.with_id(tenant, id, &places)
+    }
+
+    fn find_match(
+        &mut self,
+        tenant: &Tenant,
+        query: &Query,
+        after: Position,
+    ) -> Result<Option<Position>, BackendError> {
+        let log = LogKind::Application;
+        let walk = Walk { low: after.next().0, high: self.heads.of(log).0, forwards: false };
+        if walk.low > walk.high {
+            return Ok(None);
+        }
+        let scope = TenantScope::One(tenant.clone());
+        let source = {
+            let tail = self.shared.tail(log).read();
+            let planner = Planner { hasher: self.shared.hasher, log, tenants: &[], tail: &tail, walk };
+            planner.plan(&scope, query)
+        };
+        match source {
+            Some(source) => self.walk_for_match(tenant, query, walk, source),
+            None => self.scan_for_match(tenant, query, after),
+        }
+    }
+
+    fn mark(&mut self, tenant: &Tenant, name: &MarkName) -> Result<Option<Mark>, BackendError> {
+        marks::get(&self.connection, tenant, name)
+    }
+
+    fn put(&mut self, staged: &mut Staged, changes: Changes) -> Result<(), BackendError> {
+        self.wrote = true;
+        if !staged.events.is_empty() {
+            self.put_tenant(&staged.tenant)?;
+        }
+        for (append, range) in staged.appends.iter().zip(&changes.ranges) {
+            self.put_events(staged, append, range)?;
+        }
+        for (stream, removal) in changes.removals {
+            self.removing.set(staged.tenant.as_str(), stream.as_str(), removal);
+        }
+        marks::put(&self.connection, &staged.tenant, &changes.marks, changes.recorded_at)?;
+        self.heads = changes.heads;
+        if !staged.events.is_empty() {
+            self.recorded_at = changes.recorded_at;
+        }
+        Ok(())
+    }
+}
+
+impl Writer {
+    /// Finds where a stream stands by its newest event.
+    fn look_up_stream(
+        &self,
+        log: LogKind,
+        tenant: &Tenant,
+        stream: &StreamId,
+    ) -> Result<StreamState, BackendError> {
+        let term = self.shared.hasher.stream(log, tenant.as_str(), stream.as_str());
+        let walk = Walk { low: 1, high: self.heads.of(log).0, forwards: false };
+        let mut source = {
+            let tail = self.shared.tail(log).read();
+            Planner { hasher: self.shared.hasher, log, tenants: &[], tail: &tail, walk }.list(Key::Stream(term))
+        };
+        let mut key = walk.first();
+        while let Some(next) = source.seek(&self.connection, key)?.filter(|next| *next <= walk.last()) {
+            let event = self.record(log, walk.position(next))?;
+            if event.tenant() == tenant.as_str() && event.stream() == Some(stream.as_str()) {
+                return Ok(event.revision().map_or(StreamState::Missing, StreamState::At));
+            }
+            key = next + 1;
+        }
+        Ok(StreamState::Missing)
+    }
+
+    fn record(&self, log: LogKind, position: u64) -> Result<RecordedEvent, BackendError> {
+        let record = table(log).record(&self.connection, position)?;
+        record.ok_or_else(|| damaged(position, "it is not there"))
+    }
+
+    /// Returns the first of the events at these places that is the tenant's and has the id.
+    fn with_id(
+        &self,
+        tenant: &Tenant,
+        id: Uuid,
+        places: &[(LogKind, u64)],
+    ) -> Result<Option<RecordedEvent>, BackendError> {
+        for (log, position) in places {
+            let event = self.record(*log, *position)?;
+            if event.id() == id && event.tenant() == tenant.as_str() {
+                return Ok(Some(event));
+            }
+        }
+        Ok(None)
+    }
+
+    fn sees(&self, tenant: &Tenant, query: &Query, event: &RecordedEvent) -> bool {
+        let removal = event.stream().map(|stream| self.removal(event.tenant(), stream)).unwrap_or_default();
+        event.tenant() == tenant.as_str() && condition_sees(query, event, is_removed(event, removal))
+    }
+
+    fn walk_for_match(
+        &self,
+        tenant: &Tenant,
+        query: &Query,
+        walk: Walk,
+        mut source: Source,
+    ) -> Result<Option<Position>, BackendError> {
+        let horizon = source.horizon();
+        let mut key = walk.first();
+        while let Some(next) = source.seek(&self.connection, key)?.filter(|next| *next <= walk.last()) {
+            if next > horizon {
+                // The tail has more than the plan took along: look at everything that is left.
+                return self.scan_for_match(tenant, query, Position(walk.low - 1));
+            }
+            let event = self.record(LogKind::Application, walk.position(next))?;
+            if self.sees(tenant, query, &event) {
+                return Ok(Some(event.position()));
+            }
+            key = next + 1;
+        }
+        Ok(None)
+    }
+
+    fn scan_for_match(
+        &self,
+        tenant: &Tenant,
+        query: &Query,
+        after: Position,
+    ) -> Result<Option<Position>, BackendError> {
+        let mut found = None;
+        table(LogKind::Application).each_after(&self.connection, after.0, |_, event| {
+            found = self.sees(tenant, query, &event).then(|| event.position());
+            found.is_none()
+        })?;
+        Ok(found)
+    }
+
+    fn put_tenant(&self, tenant: &Tenant) -> Result<(), BackendError> {
+        if self.shared.tenants.read().contains(tenant) {
+            return Ok(());
+        }
+        let mut put = self.connection.prepare_cached(PUT_TENANT).map_err(failed("append"))?;
+        put.execute([tenant.as_str()]).map_err(failed("append"))?;
+        // Knowing of a tenant without events harms nobody, should the transaction fail.
+        self.shared.tenants.write().push(tenant.clone());
+        Ok(())
+    }
+
+    fn put_events(
+        &mut self,
+        staged: &Staged,
+        append: &StagedAppend,
+        range: &AppendedRange,
+    ) -> Result<(), BackendError> {
+        let events = staged.events.get(append.events.clone()).unwrap_or_default();
+        let mut put = self.connection.prepare_cached(table(append.log).insert).map_err(failed("append"))?;
+        for (event, position) in events.iter().zip(range.first.0..) {
+            let (record, data) = event.encoded.parts();
+            put.execute(params![as_sql(position), record, data]).map_err(failed("append"))?;
+        }
+        let mut tail = self.shared.tail(append.log).write();
+        let last = range.revision.map_or(0, |last| last.0);
+        let revisions = last.saturating_sub(events.len() as u64 - 1)..;
+        for ((event, position), revision) in events.iter().zip(range.first.0..).zip(revisions) {
+            tail.add(Entry {
+                position,
+                id_prefix: event.encoded.id().as_u64_pair().0,
+                stream: event.stream_term.map(|term| (term, revision)),
+                terms: staged.terms.get(event.terms.clone()).unwrap_or_default(),
+            });
+        }
+        if let (Some(stream), Some(revision)) = (&append.stream, range.revision) {
+            self.streams.set(append.log, &staged.tenant, stream, StreamState::At(revision));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,100 @@
+//! What is read from the file when the events are opened.
+
+use ledgerstone_core::{
+    BackendError, EventType, Heads, IdSource, LogIdentity, LogKind, QueryItem, RecordedEvent, Selection,
+    TOMBSTONED, TRUNCATED, Tenant, TenantScope,
+};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use uuid::Uuid;
+
+use crate::cursor::Cursor;
+use crate::removals::Removals;
+use crate::sqlite::events::merge::indexed_name;
+use crate::sqlite::events::reading::Reading;
+use crate::sqlite::events::records::{from_sql, table};
+use crate::sqlite::events::shared::Shared;
+use crate::sqlite::events::tail::{Entry, Tail};
+use crate::sqlite::failure::{corrupt, failed};
+use crate::terms::TermHasher;
+
+const GET_META: &str = "SELECT value FROM meta WHERE name = ?1";
+const PUT_META: &str = "INSERT INTO meta (name, value) VALUES (?1, ?2)";
+
+/// Returns which log the file holds, and what its terms are hashed with; makes both up for a new file.
+pub(crate) fn identity(
+    connection: &mut Connection,
+    ids: &dyn IdSource,
+) -> Result<(LogIdentity, TermHasher), BackendError> {
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed("open"))?;
+    let known: Option<String> = meta(&transaction, "log")?;
+    if known.is_none() {
+        let log = ids.next_id().to_string();
+        let (seed, _) = Uuid::new_v4().as_u64_pair();
+        let mut put = transaction.prepare(PUT_META).map_err(failed("open"))?;
+        put.execute(params!["log", log]).map_err(failed("open"))?;
+        put.execute(params!["epoch", 1]).map_err(failed("open"))?;
+        put.execute(params!["seed", seed.cast_signed()]).map_err(failed("open"))?;
+    }
+    let missing = |what: &str| corrupt("open", format_args!("the file does not say its {what}"));
+    let id: String = meta(&transaction, "log")?.ok_or_else(|| missing("log id"))?;
+    let epoch: u32 = meta(&transaction, "epoch")?.ok_or_else(|| missing("epoch"))?;
+    let seed: i64 = meta(&transaction, "seed")?.ok_or_else(|| missing("seed"))?;
+    transaction.commit().map_err(failed("open"))?;
+    let id = Uuid::try_parse(&id).map_err(|_| missing("log id"))?;
+    Ok((LogIdentity { id, epoch }, TermHasher::new(seed.cast_unsigned())))
+}
+
+/// Reads the events that the tables of the index do not know yet.
+pub(crate) fn tail(connection: &Connection, hasher: TermHasher, log: LogKind) -> Result<Tail, BackendError> {
+    let indexed = meta::<i64>(connection, indexed_name(log))?.map_or(0, from_sql);
+    let mut tail = Tail::after(indexed);
+    let mut terms = Vec::new();
+    table(log).each_after(connection, indexed, |position, event| {
+        terms.clear();
+        hasher.of_recorded(&event, &mut terms);
+        tail.add(Entry { position, id_prefix: event.id().as_u64_pair().0, stream: stream(hasher, &event), terms: &terms });
+        true
+    })?;
+    Ok(tail)
+}
+
+fn stream(hasher: TermHasher, event: &RecordedEvent) -> Option<(u64, u64)> {
+    let term = hasher.stream(event.log(), event.tenant(), event.stream()?);
+    Some((term, event.revision()?.0))
+}
+
+/// Reads whose events there are.
+pub(crate) fn tenants(connection: &Connection) -> Result<Vec<Tenant>, BackendError> {
+    let mut statement = connection.prepare("SELECT name FROM tenants ORDER BY name").map_err(failed("open"))?;
+    let mut rows = statement.query([]).map_err(failed("open"))?;
+    let mut tenants = Vec::new();
+    while let Some(row) = rows.next().map_err(failed("open"))? {
+        let name: String = row.get(0).map_err(failed("open"))?;
+        let tenant = Tenant::new(name);
+        tenants.push(tenant.map_err(|error| corrupt("open", format_args!("a tenant is damaged ({error})")))?);
+    }
+    Ok(tenants)
+}
+
+/// Reads what has been removed of streams, from the system events that say so.
+pub(crate) fn removals(
+    shared: &Shared,
+    connection: &Connection,
+    heads: Heads,
+) -> Result<Removals, BackendError> {
+    let types = [TRUNCATED, TOMBSTONED].into_iter().filter_map(|name| EventType::new(name).ok());
+    let selection = Selection::query(QueryItem::types(types)).of(TenantScope::All).log(LogKind::System);
+    let mut reading = Reading::new(Cursor::new(selection, heads));
+    let mut removals = Removals::default();
+    while !reading.is_done() {
+        let frame = reading.frame(shared, connection)?;
+        frame.events.iter().for_each(|event| removals.apply(event));
+    }
+    Ok(removals)
+}
+
+fn meta<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> Result<Option<T>, BackendError> {
+    let value = connection.query_row(GET_META, [name], |row| row.get(0));
+    value.optional().map_err(failed("open"))
+}

@@ -1,0 +1,170 @@
+//! Events in SQLite: rows in the order of the log, and an index that follows them.
+
+#[cfg(test)]
+mod alike_tests;
+mod filter;
+mod id_index;
+mod ledger;
+mod load;
+mod marks;
+mod merge;
+mod plan;
+mod postings;
+mod reading;
+mod records;
+mod shared;
+mod stream_cache;
+mod tail;
+mod writer;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, stream};
+use ledgerstone_core::{
+    BackendError, Capabilities, Clock, EventStoreError, Frame, Frames, Heads, IdSource, IdempotenceWindow,
+    Limits, LogIdentity, Mark, Selection, TenantScope,
+};
+use parking_lot::RwLock;
+use tokio::task::JoinHandle;
+
+use crate::cursor::Cursor;
+use crate::group_commit::{GroupCommit, IndexTerms, ReadLog};
+use crate::removals::Removals;
+use crate::sqlite::database::Database;
+use crate::sqlite::events::reading::Reading;
+use crate::sqlite::events::shared::Shared;
+use crate::sqlite::events::tail::Tail;
+use crate::sqlite::events::writer::Writer;
+pub(crate) use crate::sqlite::events::ledger::PUT_TENANT;
+pub(crate) use crate::sqlite::events::records::{as_sql, table};
+use crate::sqlite::failure::BACKEND;
+
+/// The reading half of the events; group commit adds the writing half.
+#[derive(Debug)]
+pub struct SqliteEvents {
+    shared: Arc<Shared>,
+}
+
+impl SqliteEvents {
+    /// Opens the events of a database; it blocks.
+    pub(crate) fn open(
+        database: Arc<Database>,
+        clock: Arc<dyn Clock>,
+        ids: &dyn IdSource,
+    ) -> Result<GroupCommit<Self>, BackendError> {
+        let (reader, writer) = Self::halves(database, clock, ids)?;
+        GroupCommit::new(Arc::new(reader), writer)
+    }
+
+    fn halves(
+        database: Arc<Database>,
+        clock: Arc<dyn Clock>,
+        ids: &dyn IdSource,
+    ) -> Result<(Self, Writer), BackendError> {
+        let mut connection = database.writer()?;
+        let (identity, hasher) = {
+            let _gate = database.gate();
+            load::identity(&mut connection, ids)?
+        };
+        let shared = Arc::new(Shared {
+            database,
+            identity,
+            hasher,
+            clock,
+            application: RwLock::new(Tail::default()),
+            system: RwLock::new(Tail::default()),
+            removals: RwLock::new(Removals::default()),
+            tenants: RwLock::new(Vec::new()),
+        });
+        let writer = Writer::open(Arc::clone(&shared))?;
+        Ok((Self { shared }, writer))
+    }
+}
+
+#[async_trait]
+impl ReadLog for SqliteEvents {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            backend: BACKEND,
+            durable: true,
+            all_tenants: true,
+            idempotence_window: IdempotenceWindow::WholeLog,
+            limits: Limits::default(),
+        }
+    }
+
+    fn identity(&self) -> LogIdentity {
+        self.shared.identity
+    }
+
+    fn read(&self, selection: Selection, heads: Heads) -> Frames {
+        let reading = Reading::new(Cursor::new(selection, heads));
+        let begun = Next::Begin(Arc::clone(&self.shared), reading);
+        stream::unfold(begun, |next| async move {
+            match next.frame().await? {
+                Ok((frame, next)) => Some((Ok(frame), next)),
+                Err(error) => Some((Err(error.into()), Next::End)),
+            }
+        })
+        .boxed()
+    }
+
+    async fn marks(&self, tenant: TenantScope, prefix: &str) -> Result<Vec<Mark>, EventStoreError> {
+        let (prefix, now) = (prefix.to_owned(), self.shared.clock.now());
+        let list = move |connection: &rusqlite::Connection| marks::list(connection, &tenant, &prefix, now);
+        Ok(self.shared.database.read("list marks", list).await?)
+    }
+
+    fn hasher(&self) -> Option<IndexTerms> {
+        Some(IndexTerms(self.shared.hasher))
+    }
+}
+
+type FrameRead = Result<(Frame, Reading), BackendError>;
+
+/// What comes next in a stream of frames.
+enum Next {
+    /// The reading has not begun.
+    Begin(Arc<Shared>, Reading),
+    /// The next frame is being read while its predecessor is looked at.
+    Ahead(Arc<Shared>, JoinHandle<FrameRead>),
+    /// Nothing.
+    End,
+}
+
+impl Next {
+    /// Waits for the next frame, and begins to read the one after it.
+    async fn frame(self) -> Option<Result<(Frame, Self), BackendError>> {
+        let (shared, read) = match self {
+            Self::End => return None,
+            Self::Begin(shared, reading) => {
+                let read = read_frame(Arc::clone(&shared), reading).await;
+                (shared, read)
+            }
+            Self::Ahead(shared, task) => {
+                let read = task.await.unwrap_or_else(|error| {
+                    let message = format!("the reader ended: {error}");
+                    Err(BackendError::new(ledgerstone_core::ErrorKind::Internal, BACKEND, "read", message))
+                });
+                (shared, read)
+            }
+        };
+        Some(read.map(|(frame, reading)| {
+            if reading.is_done() {
+                return (frame, Self::End);
+            }
+            let ahead = tokio::spawn(read_frame(Arc::clone(&shared), reading));
+            (frame, Self::Ahead(shared, ahead))
+        }))
+    }
+}
+
+async fn read_frame(shared: Arc<Shared>, mut reading: Reading) -> FrameRead {
+    let database = Arc::clone(&shared.database);
+    let read = move |connection: &rusqlite::Connection| {
+        let frame = reading.frame(&shared, connection)?;
+        Ok((frame, reading))
+    };
+    database.read("read", read).await
+}

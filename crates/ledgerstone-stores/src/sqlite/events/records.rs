@@ -1,0 +1,217 @@
+//! The rows of events: written in the order of their positions, read a page at a time.
+
+use bytes::Bytes;
+use ledgerstone_core::{BackendError, LogKind, RecordedEvent, Timestamp};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row, params};
+
+use crate::sqlite::failure::{corrupt, failed};
+
+/// The statements over the table of one count.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) insert: &'static str,
+    pub(crate) head: &'static str,
+    record: &'static str,
+    whole: &'static str,
+    forwards: &'static str,
+    backwards: &'static str,
+    records: &'static str,
+    recorded_at: &'static str,
+}
+
+macro_rules! table {
+    ($name:literal) => {
+        Table {
+            insert: concat!("INSERT INTO ", $name, " (position, record, data) VALUES (?1, ?2, ?3)"),
+            head: concat!("SELECT coalesce(max(position), 0) FROM ", $name),
+            record: concat!("SELECT record FROM ", $name, " WHERE position = ?1"),
+            whole: concat!("SELECT position, record, data FROM ", $name, " WHERE position = ?1"),
+            forwards: concat!(
+                "SELECT position, record, data FROM ",
+                $name,
+                " WHERE position BETWEEN ?1 AND ?2 ORDER BY position"
+            ),
+            backwards: concat!(
+                "SELECT position, record, data FROM ",
+                $name,
+                " WHERE position BETWEEN ?1 AND ?2 ORDER BY position DESC"
+            ),
+            records: concat!("SELECT position, record FROM ", $name, " WHERE position > ?1 ORDER BY position"),
+            // A restored log may lack what had been removed: the next event tells as well.
+            recorded_at: concat!(
+                "SELECT substr(record, 25, 8) FROM ",
+                $name,
+                " WHERE position >= ?1 ORDER BY position LIMIT 1"
+            ),
+        }
+    };
+}
+
+const EVENTS: Table = table!("events");
+const SYSTEM_EVENTS: Table = table!("system_events");
+
+/// Returns the table of a count.
+pub(crate) fn table(log: LogKind) -> &'static Table {
+    match log {
+        LogKind::Application => &EVENTS,
+        LogKind::System => &SYSTEM_EVENTS,
+    }
+}
+
+/// Returns a number as SQLite keeps it; the bits stay the same.
+pub(crate) fn as_sql(number: u64) -> i64 {
+    number.cast_signed()
+}
+
+/// Returns a number as it was before SQLite kept it.
+pub(crate) fn from_sql(number: i64) -> u64 {
+    number.cast_unsigned()
+}
+
+impl Table {
+    /// Returns the newest position.
+    pub(crate) fn head(&self, connection: &Connection) -> Result<u64, BackendError> {
+        let head = connection.query_row(self.head, [], |row| row.get(0)).map_err(failed("read the head"))?;
+        Ok(from_sql(head))
+    }
+
+    /// Returns the event at a position without its payload.
+    pub(crate) fn record(
+        &self,
+        connection: &Connection,
+        position: u64,
+    ) -> Result<Option<RecordedEvent>, BackendError> {
+        let mut statement = connection.prepare_cached(self.record).map_err(failed("read"))?;
+        let record = statement.query_row([as_sql(position)], |row| row.get::<_, Vec<u8>>(0));
+        Ok(record.optional().map_err(failed("read"))?.map(|bytes| RecordedEvent::trusted(bytes.into())))
+    }
+
+    /// Returns when the event at a position, or the next one, was recorded.
+    pub(crate) fn recorded_at(
+        &self,
+        connection: &Connection,
+        position: u64,
+    ) -> Result<Option<Timestamp>, BackendError> {
+        let mut statement = connection.prepare_cached(self.recorded_at).map_err(failed("read"))?;
+        let time = statement.query_row([as_sql(position)], |row| row.get::<_, [u8; 8]>(0));
+        let time = time.optional().map_err(failed("read"))?;
+        Ok(time.map(|bytes| Timestamp::from_micros(i64::from_le_bytes(bytes))))
+    }
+
+    /// Hands every event after a position to `each`, without payloads, until it says stop.
+    pub(crate) fn each_after(
+        &self,
+        connection: &Connection,
+        after: u64,
+        mut each: impl FnMut(u64, RecordedEvent) -> bool,
+    ) -> Result<(), BackendError> {
+        let mut statement = connection.prepare_cached(self.records).map_err(failed("read"))?;
+        let mut rows = statement.query([as_sql(after)]).map_err(failed("read"))?;
+        while let Some(row) = rows.next().map_err(failed("read"))? {
+            let position = from_sql(row.get(0).map_err(failed("read"))?);
+            let record: Vec<u8> = row.get(1).map_err(failed("read"))?;
+            if !each(position, RecordedEvent::trusted(record.into())) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Prepares reading single events.
+    pub(crate) fn whole<'c>(&self, connection: &'c Connection) -> Result<CachedStatement<'c>, BackendError> {
+        connection.prepare_cached(self.whole).map_err(failed("read"))
+    }
+
+    /// Puts the events between two positions onto a page until it is full.
+    pub(crate) fn scan(
+        &self,
+        connection: &Connection,
+        (low, high): (u64, u64),
+        forwards: bool,
+        page: &mut PageBuilder,
+    ) -> Result<(), BackendError> {
+        let sql = if forwards { self.forwards } else { self.backwards };
+        let mut statement = connection.prepare_cached(sql).map_err(failed("read"))?;
+        let mut rows = statement.query(params![as_sql(low), as_sql(high)]).map_err(failed("read"))?;
+        while !page.is_full()
+            && let Some(row) = rows.next().map_err(failed("read"))?
+        {
+            page.push(row)?;
+        }
+        Ok(())
+    }
+}
+
+/// Records that are being put together into one shared page.
+#[derive(Debug)]
+pub(crate) struct PageBuilder {
+    bytes: Vec<u8>,
+    /// Where each record ends, and the position of its row.
+    ends: Vec<(usize, u64)>,
+    most_events: usize,
+    most_bytes: usize,
+}
+
+impl PageBuilder {
+    /// Begins a page that takes at most so many events and about so many bytes.
+    pub(crate) fn new(most_events: usize, most_bytes: usize) -> Self {
+        let expected = most_events.min(1024);
+        Self {
+            bytes: Vec::with_capacity((expected * 256).min(most_bytes)),
+            ends: Vec::with_capacity(expected),
+            most_events,
+            most_bytes,
+        }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.ends.len() >= self.most_events || self.bytes.len() >= self.most_bytes
+    }
+
+    /// Adds the record of a row of position, record and data.
+    pub(crate) fn push(&mut self, row: &Row<'_>) -> Result<(), BackendError> {
+        let position = from_sql(row.get(0).map_err(failed("read"))?);
+        for column in [1, 2] {
+            let part = row.get_ref(column).map_err(failed("read"))?;
+            let part = part.as_blob().map_err(|error| damaged(position, error))?;
+            self.bytes.extend_from_slice(part);
+        }
+        self.ends.push((self.bytes.len(), position));
+        Ok(())
+    }
+
+    /// Turns the page into events that share its bytes.
+    pub(crate) fn finish(self) -> Result<Vec<RecordedEvent>, BackendError> {
+        let page = Bytes::from(self.bytes);
+        let mut from = 0;
+        let events = self.ends.into_iter().map(|(to, position)| {
+            let record = page.slice(from..to);
+            from = to;
+            let event = RecordedEvent::parse(record).map_err(|error| damaged(position, error))?;
+            if event.position().0 != position {
+                return Err(damaged(position, "the record belongs to another position"));
+            }
+            Ok(event)
+        });
+        events.collect()
+    }
+}
+
+/// Copies events onto a page of their own where most of the page they share is nobody's any more.
+pub(crate) fn compact(events: &mut [RecordedEvent]) {
+    let size = events.iter().map(|event| event.as_bytes().len()).sum();
+    let mut page = Vec::with_capacity(size);
+    events.iter().for_each(|event| page.extend_from_slice(event.as_bytes()));
+    let page = Bytes::from(page);
+    let mut from = 0;
+    for event in events {
+        let to = from + event.as_bytes().len();
+        *event = RecordedEvent::trusted(page.slice(from..to));
+        from = to;
+    }
+}
+
+/// Says that the event at a position does not read back.
+pub(crate) fn damaged(position: u64, why: impl std::fmt::Display) -> BackendError {
+    corrupt("read", format_args!("the event at position {position} is damaged ({why})"))
+}

@@ -1,0 +1,73 @@
+//! The `sqlite` store: events, marks and documents in one file that people can open.
+
+pub(crate) mod database;
+mod documents;
+mod events;
+pub(crate) mod failure;
+mod restore;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_core::future::BoxFuture;
+use ledgerstone_core::{BackendError, ErrorKind, Locator};
+
+pub use documents::SqliteDocuments;
+pub use events::SqliteEvents;
+
+use crate::backend::{Adapter, Backend, Closing, Resources, check_parameters, misplaced};
+use crate::group_commit::GroupCommit;
+use crate::ownership::owner_of_lock;
+use crate::sqlite::database::{Database, lock_path};
+use crate::sqlite::failure::BACKEND;
+use crate::sqlite::restore::SqliteRestore;
+
+/// The row of this backend in the table of adapters.
+pub(crate) const ADAPTER: Adapter = Adapter {
+    scheme: BACKEND,
+    about: "one file on this machine, nothing else needed; people can open it",
+    example: "sqlite:app.db",
+    open,
+    owner: |locator| owner_of_lock(&lock_path(&PathBuf::from(locator.place()))),
+    restore: Some(|locator| Ok(Box::new(SqliteRestore::open(&PathBuf::from(locator.place()))?))),
+};
+
+fn open(locator: Locator, resources: Resources) -> BoxFuture<'static, Result<Backend, BackendError>> {
+    Box::pin(async move {
+        let opened = tokio::task::spawn_blocking(move || open_here(&locator, &resources)).await;
+        opened.unwrap_or_else(|error| {
+            let message = format!("opening ended: {error}");
+            Err(BackendError::new(ErrorKind::Internal, BACKEND, "open", message))
+        })
+    })
+}
+
+fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, BackendError> {
+    check_parameters(BACKEND, locator, &[])?;
+    if locator.place().is_empty() {
+        return Err(misplaced(BACKEND, "the locator names no file; write it like sqlite:app.db"));
+    }
+    let database = Database::open(&PathBuf::from(locator.place()))?;
+    let ownership = database.ownership().clone();
+    let documents = Arc::new(SqliteDocuments::open(Arc::clone(&database))?);
+    let events = SqliteEvents::open(Arc::clone(&database), Arc::clone(&resources.clock), &*resources.ids)?;
+    let events = Arc::new(events);
+    let closing = Arc::new(Open { events: Arc::clone(&events), database });
+    Ok(Backend::new(events, documents).closed_by(closing, Some(ownership)))
+}
+
+/// What is open, until it is closed.
+#[derive(Debug)]
+struct Open {
+    events: Arc<GroupCommit<SqliteEvents>>,
+    database: Arc<Database>,
+}
+
+#[async_trait]
+impl Closing for Open {
+    async fn close(&self) {
+        self.events.close().await;
+        self.database.close();
+    }
+}

@@ -1,0 +1,159 @@
+//! Staged batches: checked and encoded by the caller, so that the writer has little left to do.
+
+use std::ops::Range;
+
+use ledgerstone_core::{
+    AppendCondition, Batch, EncodedEvent, EventData, ExpectedRevision, InvalidBatch, InvalidName, LogKind,
+    MarkChange, Query, RecordedEvent, Removal, Revision, StreamId, TRUNCATED, Tenant,
+};
+use serde::Deserialize;
+
+use crate::terms::TermHasher;
+
+/// A batch that is ready to be judged and recorded.
+#[derive(Debug)]
+pub struct Staged {
+    pub(crate) tenant: Tenant,
+    pub(crate) appends: Vec<StagedAppend>,
+    pub(crate) condition: Option<AppendCondition>,
+    pub(crate) marks: Vec<MarkChange>,
+    pub(crate) events: Vec<StagedEvent>,
+    /// The terms of all events, empty where the store needs none.
+    pub(crate) terms: Vec<u64>,
+    /// Whether repeating the batch makes one of its guards fail.
+    pub(crate) guarded: bool,
+    /// What it takes in memory, roughly.
+    pub(crate) bytes: usize,
+}
+
+/// The events of one stream in a staged batch.
+#[derive(Debug)]
+pub(crate) struct StagedAppend {
+    pub(crate) stream: Option<StreamId>,
+    pub(crate) log: LogKind,
+    pub(crate) expected: ExpectedRevision,
+    /// Which of the batch's events.
+    pub(crate) events: Range<usize>,
+    /// What the events remove of their own stream, in order.
+    pub(crate) removals: Vec<Removing>,
+}
+
+/// What a system event removes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Removing {
+    Below(Revision),
+    Everything,
+}
+
+/// An encoded event of a staged batch.
+#[derive(Debug)]
+pub(crate) struct StagedEvent {
+    pub(crate) encoded: EncodedEvent,
+    /// Which of the batch's terms, the stream's left out.
+    pub(crate) terms: Range<usize>,
+    /// The term of its stream.
+    pub(crate) stream_term: Option<u64>,
+}
+
+impl Staged {
+    /// Encodes the events of a checked batch.
+    pub(crate) fn new(batch: Batch, hasher: Option<TermHasher>) -> Result<Self, InvalidBatch> {
+        let mut staged = Self {
+            guarded: batch.appends.iter().any(|append| append.expected.is_exact())
+                || batch.marks.iter().any(is_guard),
+            tenant: batch.tenant,
+            appends: Vec::with_capacity(batch.appends.len()),
+            events: Vec::new(),
+            terms: Vec::new(),
+            bytes: 0,
+            condition: batch.condition,
+            marks: batch.marks,
+        };
+        let count = |log| {
+            let events = batch.appends.iter().filter(|append| append.log() == log);
+            events.map(|append| append.events.len()).sum::<usize>()
+        };
+        let totals = [count(LogKind::Application), count(LogKind::System)];
+        let mut seen = [0, 0];
+        for append in batch.appends {
+            let log = append.log();
+            let (seen, total) = (&mut seen[log as usize], totals[log as usize]);
+            let first = staged.events.len();
+            for event in &append.events {
+                *seen += 1;
+                let places = (*seen == 1, *seen == total);
+                staged.stage(append.stream.as_ref(), event, places, hasher);
+            }
+            staged.appends.push(StagedAppend {
+                removals: removals(append.stream.as_ref(), &append.events)?,
+                stream: append.stream,
+                log,
+                expected: append.expected,
+                events: first..staged.events.len(),
+            });
+        }
+        staged.guarded |= staged.condition_is_guard();
+        Ok(staged)
+    }
+
+    fn stage(
+        &mut self,
+        stream: Option<&StreamId>,
+        event: &EventData,
+        (first, last): (bool, bool),
+        hasher: Option<TermHasher>,
+    ) {
+        let tenant = &self.tenant;
+        let encoded = EncodedEvent::new(tenant, stream, event, first, last);
+        self.bytes += encoded.as_bytes().len();
+        let from = self.terms.len();
+        let mut stream_term = None;
+        if let Some(hasher) = hasher {
+            hasher.of_event(tenant.as_str(), stream, event, &mut self.terms);
+            stream_term = stream.map(|stream| hasher.stream(event.log(), tenant.as_str(), stream.as_str()));
+        }
+        self.events.push(StagedEvent { encoded, terms: from..self.terms.len(), stream_term });
+    }
+
+    /// Tells whether the batch's own events match its condition, so that it cannot hold twice.
+    fn condition_is_guard(&self) -> bool {
+        let Some(condition) = &self.condition else { return false };
+        let mut application = self.appends.iter().filter(|append| append.log == LogKind::Application);
+        application.any(|append| {
+            let mut events = append.events.clone().filter_map(|at| self.events.get(at));
+            events.any(|event| matches(&condition.fail_if_match, &event.encoded))
+        })
+    }
+}
+
+fn matches(query: &Query, encoded: &EncodedEvent) -> bool {
+    query.is_all() || query.matches(&RecordedEvent::trusted(encoded.as_bytes().to_vec().into()))
+}
+
+/// Tells whether making the change again is refused. Removing an absent mark is not.
+fn is_guard(change: &MarkChange) -> bool {
+    !matches!(change, MarkChange::Swap { version: 0, value: None, .. })
+}
+
+#[derive(Deserialize)]
+struct Truncated {
+    before: Revision,
+}
+
+fn removals(stream: Option<&StreamId>, events: &[EventData]) -> Result<Vec<Removing>, InvalidBatch> {
+    let removing = events.iter().filter(|event| Removal::is_removal(event.event_type.as_str()));
+    let removals = removing.map(|event| {
+        let name = event.event_type.as_str();
+        let invalid = |reason: String| InvalidName::new("a removal", name, reason);
+        if stream.is_none() {
+            return Err(invalid("it belongs to the stream that it removes from; name the stream".to_owned()));
+        }
+        if name != TRUNCATED {
+            return Ok(Removing::Everything);
+        }
+        let truncated: Truncated = serde_json::from_slice(&event.payload)
+            .map_err(|error| invalid(format!("its data is not {{\"before\": revision}}: {error}")))?;
+        Ok(Removing::Below(truncated.before))
+    });
+    Ok(removals.collect::<Result<_, _>>()?)
+}

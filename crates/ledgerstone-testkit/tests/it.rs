@@ -1,0 +1,86 @@
+//! The proof that each case can fail: every mutant is caught by the cases meant for it, and every case
+//! catches a mutant.
+
+mod event_mutants;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Once};
+
+use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
+use ledgerstone_core::EventStore;
+use ledgerstone_testkit::FixedClock;
+use ledgerstone_testkit::conformance::{Case, CaseResult, event_store};
+
+use crate::event_mutants::Mutant;
+
+/// Keeps the panics of cases, which are meant to happen here, out of the output.
+fn hush() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let in_a_case = std::thread::current().name().is_some_and(|name| name.starts_with("tokio"));
+            if !in_a_case {
+                hook(panic);
+            }
+        }));
+    });
+}
+
+async fn run(case: Case<Arc<dyn EventStore>>, mutant: Mutant) -> CaseResult {
+    case.run(mutant.open(Arc::new(FixedClock::default())).await?).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_event_store_mutant_is_caught_by_the_cases_meant_for_it() {
+    hush();
+    let suite = event_store::suite();
+    let find = |name: &str| {
+        let case = suite.cases().iter().find(|case| case.name() == name);
+        *case.unwrap_or_else(|| panic!("there is no case {name}"))
+    };
+    let pairs = event_mutants::all().into_iter().flat_map(|mutant| {
+        let cases: Vec<_> = mutant.caught_by.iter().map(|name| find(name)).collect();
+        cases.into_iter().map(move |case| (mutant.clone(), case))
+    });
+    let pairs = pairs.map(|(mutant, case)| async move {
+        let survived = run(case, mutant.clone()).await.is_ok();
+        survived.then(|| format!("{} survives {}", mutant.name, case.name()))
+    });
+    let survived: Vec<_> = stream::iter(pairs).buffer_unordered(8).collect().await;
+    let survived: Vec<_> = survived.into_iter().flatten().collect();
+    assert!(survived.is_empty(), "{survived:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_store_with_nothing_wrong_passes_every_case() {
+    let suite = event_store::suite();
+    let sound =
+        suite.cases().iter().map(|case| async move { (case, run(*case, Mutant::new("nothing")).await) });
+    for (case, result) in join_all(sound).await {
+        if let Err(error) = result {
+            panic!("{case:?} fails a store with nothing wrong: {error}");
+        }
+    }
+}
+
+#[test]
+fn every_case_of_the_event_store_catches_a_mutant() {
+    let mutants = event_mutants::all();
+    assert!(mutants.iter().all(|mutant| !mutant.caught_by.is_empty()), "a mutant without a case");
+    let catching: BTreeSet<_> = mutants.iter().flat_map(|mutant| mutant.caught_by.iter().copied()).collect();
+    let suite = event_store::suite();
+    let idle = suite.cases().iter().filter(|case| !catching.contains(case.name()));
+    let idle: Vec<_> = idle.map(Case::name).collect();
+    assert!(idle.is_empty(), "cases that no mutant is meant for: {idle:#?}");
+}
+
+#[test]
+fn every_promise_of_the_event_store_has_a_case_and_no_sentence_stands_twice() {
+    let suite = event_store::suite();
+    let promises: BTreeSet<_> = suite.cases().iter().map(Case::promise).collect();
+    assert_eq!(promises, (1..=15).collect());
+    let names: BTreeSet<_> = suite.cases().iter().map(Case::name).collect();
+    assert_eq!(names.len(), suite.cases().len());
+}
