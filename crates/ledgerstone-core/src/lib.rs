@@ -14,22 +14,17 @@
 
 mod aggregate;
 mod batch;
-mod batch_json;
-mod checked_filter;
-mod checked_select;
+mod checked;
 mod clock;
 mod code;
-mod cursor;
-mod definition_check;
 mod document;
 mod document_store;
 mod error;
 mod event;
-mod event_json;
 mod event_store;
-mod field_value;
 mod filter;
 mod http_client;
+mod json;
 mod locator;
 mod mark;
 mod metadata;
@@ -41,26 +36,23 @@ mod query;
 mod record;
 mod removal;
 mod retry;
-mod select_json;
 mod selection;
-mod selection_json;
 mod stream;
 mod tag;
 mod tenant;
 mod text;
 mod timestamp;
-mod words;
 
 #[doc(hidden)]
 pub use aggregate::schema_version;
 pub use aggregate::{Aggregate, DomainEvent, EventSchema};
 pub use batch::{Append, AppendCondition, Appended, AppendedRange, Batch, InvalidBatch, Limits, Refusal};
-pub use batch_json::{AppendJson, AppendedJson, BatchJson, ConditionJson, MarkChangeJson, MarkJson, RangeJson};
-pub use checked_filter::{CheckedFilter, words_of};
-pub use checked_select::{CheckedOrder, CheckedSelect};
+pub use checked::cursor::PageEnd;
+pub use checked::field_value::FieldValue;
+pub use checked::filter::{CheckedFilter, words_of};
+pub use checked::select::{CheckedOrder, CheckedSelect};
+pub use checked::words::words;
 pub use clock::{Clock, IdSource, SystemClock, TimeOrderedIds};
-pub use code::Code;
-pub use cursor::PageEnd;
 pub use document::{
     Body, Collection, CollectionId, CollectionName, CollectionRef, CollectionState, Definition,
     DefinitionHash, Document, DocumentKey, Field, FieldKind, FieldName,
@@ -71,30 +63,29 @@ pub use document_store::{
 };
 pub use error::{BackendError, ErrorKind};
 pub use event::{ContentType, EventData, EventType, SubjectId};
-pub use event_json::{BatchPlace, EventJson};
 pub use event_store::{Capabilities, EventStore, EventStoreError, Frames, IdempotenceWindow, LogHead};
-pub use field_value::FieldValue;
 pub use filter::{Filter, OrderBy};
 pub use http_client::{HttpClient, HttpRequest, HttpResponse};
-pub use locator::Locator;
+pub use json::batch::{
+    AppendJson, AppendedJson, BatchJson, ConditionJson, MarkChangeJson, MarkJson, RangeJson,
+};
+pub use json::event::{BatchPlace, EventJson};
+pub use json::select::{DocumentCapabilitiesJson, DocumentPageJson, KeysJson, SelectJson};
+pub use json::selection::{CapabilitiesJson, EventPageJson, LimitsJson, SelectionJson, WindowJson};
 pub use mark::{Mark, MarkChange, MarkName, MarkNotMet};
-pub use metadata::Metadata;
-pub use nearest::nearest;
 pub use position::{Heads, LogIdentity, LogKind, LogPoint, Position};
-pub use problem::Problem;
 pub use projection::{Projection, ProjectionError};
 pub use query::{Query, QueryItem};
 pub use record::{EncodedEvent, InvalidRecord, RecordedEvent, Stamp};
 pub use removal::{Removal, TOMBSTONED, TRANSIENT, TRUNCATED};
 pub use retry::{Retry, Retryable, Sleeper};
-pub use select_json::{DocumentCapabilitiesJson, DocumentPageJson, KeysJson, SelectJson};
 pub use selection::{Direction, Frame, Hole, Selection, TimeRange};
-pub use selection_json::{CapabilitiesJson, EventPageJson, LimitsJson, SelectionJson, WindowJson};
 #[doc(hidden)]
 pub use serde_json;
 pub use stream::{ExpectedRevision, Revision, StreamId, StreamState, category_of};
-pub use tag::Tag;
 pub use tenant::{Tenant, TenantScope};
-pub use text::InvalidName;
 pub use timestamp::{OffsetTime, Timestamp};
-pub use words::words;
+pub use {
+    code::Code, locator::Locator, metadata::Metadata, nearest::nearest, problem::Problem, tag::Tag,
+    text::InvalidName,
+};

@@ -109,17 +109,18 @@ impl<A: Aggregate> Decision<A> {
 
     #[track_caller]
     fn failed(&self, expected: &str, actual: &str) -> ! {
-        let given = list(&self.scenario.happened);
+        let given = lines(self.scenario.happened.iter().cloned());
         panic!("the scenario does not hold\n   given: {given}\nexpected: {expected}\n     got: {actual}\n")
     }
 }
 
-fn list(items: &[impl Debug]) -> String {
-    if items.is_empty() {
-        return "nothing".to_owned();
-    }
-    let items: Vec<_> = items.iter().map(|item| format!("{item:?}").replace("\\\"", "\"")).collect();
-    items.join("\n          ")
+fn list(events: &[impl Debug]) -> String {
+    lines(events.iter().map(|event| format!("{event:?}")))
+}
+
+fn lines(texts: impl Iterator<Item = String>) -> String {
+    let texts: Vec<_> = texts.collect();
+    if texts.is_empty() { "nothing".to_owned() } else { texts.join("\n          ") }
 }
 
 #[cfg(test)]

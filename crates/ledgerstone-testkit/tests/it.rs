@@ -1,7 +1,10 @@
 //! The proof that each case can fail: every mutant is caught by the cases meant for it, and every case
 //! catches a mutant.
 
+#![expect(clippy::expect_used, reason = "a test says by a panic what it cannot do")]
+
 mod event_mutants;
+mod faulty;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Once};

@@ -57,12 +57,11 @@ fn atomic() -> Vec<Mutant> {
             .caught_by(&["a_batch_refused_by_a_mark_records_no_event"]),
         Mutant::new("fails the neighbour of a refused batch")
             .append(broken!(|beneath, batch| {
-                if beneath.positions.lock().pop().is_some() {
-                    return Err(Refusal::ConditionFailed { position: Default::default() }.into());
-                }
                 let answer = beneath.store.append(batch).await;
                 if answer.is_err() {
                     beneath.positions.lock().push(1);
+                } else if beneath.positions.lock().pop().is_some() {
+                    return failed(Default::default());
                 }
                 answer
             }))

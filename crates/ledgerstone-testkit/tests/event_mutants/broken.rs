@@ -19,6 +19,8 @@ use parking_lot::Mutex;
 
 pub(crate) type Answer = Result<Appended, EventStoreError>;
 pub(crate) type Read = Result<Vec<Frame>, EventStoreError>;
+type Marks = BoxFuture<'static, Result<Vec<Mark>, EventStoreError>>;
+type Head = BoxFuture<'static, Result<LogHead, EventStoreError>>;
 
 /// The sound store beneath, and what the mutant remembers.
 #[derive(Debug)]
@@ -66,9 +68,9 @@ pub(crate) struct Mutant {
     append: fn(Arc<Beneath>, Batch) -> BoxFuture<'static, Answer>,
     read: fn(Arc<Beneath>, Selection) -> BoxFuture<'static, Read>,
     goes_on_reading: bool,
-    head: fn(Arc<Beneath>) -> BoxFuture<'static, Result<LogHead, EventStoreError>>,
+    head: fn(Arc<Beneath>) -> Head,
     changes: fn(&Beneath) -> BoxStream<'static, Heads>,
-    marks: fn(Arc<Beneath>, TenantScope, String) -> BoxFuture<'static, Result<Vec<Mark>, EventStoreError>>,
+    marks: fn(Arc<Beneath>, TenantScope, String) -> Marks,
     forgets: bool,
     late: bool,
 }
@@ -120,10 +122,7 @@ impl Mutant {
         self
     }
 
-    pub(crate) fn head(
-        mut self,
-        broken: fn(Arc<Beneath>) -> BoxFuture<'static, Result<LogHead, EventStoreError>>,
-    ) -> Self {
+    pub(crate) fn head(mut self, broken: fn(Arc<Beneath>) -> Head) -> Self {
         self.head = broken;
         self
     }
@@ -133,14 +132,7 @@ impl Mutant {
         self
     }
 
-    pub(crate) fn marks(
-        mut self,
-        broken: fn(
-            Arc<Beneath>,
-            TenantScope,
-            String,
-        ) -> BoxFuture<'static, Result<Vec<Mark>, EventStoreError>>,
-    ) -> Self {
+    pub(crate) fn marks(mut self, broken: fn(Arc<Beneath>, TenantScope, String) -> Marks) -> Self {
         self.marks = broken;
         self
     }

@@ -22,7 +22,9 @@ fn counting() -> Vec<Mutant> {
     vec![
         Mutant::new("skips positions")
             .read(broken!(|beneath, selection| {
-                rewrite_all(beneath.read(selection).await, |parts| {
+                let mut frames = beneath.read(selection).await?;
+                frames.iter_mut().for_each(|frame| frame.read_to.0 *= 2);
+                rewrite_all(Ok(frames), |parts| {
                     parts.stamp.position.0 = parts.stamp.position.0 * 2 - 1;
                 })
             }))

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::io;
 
+use crate::checked::field_value::FieldValue;
 use crate::document::{
     Body, Collection, CollectionName, CollectionRef, CollectionState, Definition, DocumentKey, Field,
     FieldKind, FieldName,
 };
 use crate::document_store::{Commit, DocumentCapabilities, DocumentStoreError};
-use crate::field_value::FieldValue;
 use crate::nearest::nearest;
 use crate::position::LogPoint;
 

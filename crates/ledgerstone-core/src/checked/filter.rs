@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashSet};
 
 use serde_json::Value;
 
+use crate::checked::field_value::FieldValue;
+use crate::checked::words::words;
 use crate::document::{Body, Field, FieldKind, FieldName};
 use crate::document_store::DocumentStoreError;
-use crate::field_value::FieldValue;
 use crate::filter::Filter;
 use crate::nearest::nearest;
-use crate::words::words;
 
 /// A [`Filter`] that fits the declared fields, which it names by their places.
 ///
@@ -251,5 +251,5 @@ const SCALARS: &[FieldKind] =
 const ORDERED: &[FieldKind] = &[FieldKind::Text, FieldKind::Integer, FieldKind::Number, FieldKind::Time];
 
 #[cfg(test)]
-#[path = "checked_filter_tests.rs"]
+#[path = "filter_tests.rs"]
 mod tests;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::batch::{Append, AppendCondition, Appended, AppendedRange, Batch};
-use crate::event_json::EventJson;
+use crate::json::event::EventJson;
 use crate::mark::{Mark, MarkChange, MarkName};
 use crate::position::{Heads, LogIdentity, LogPoint, Position};
 use crate::query::{Query, QueryItem};
@@ -370,10 +370,7 @@ mod tests {
         let batch = Batch {
             tenant: Tenant::new("acme").expect("a tenant"),
             appends: vec![Append::to(stream.clone(), ExpectedRevision::At(Revision(3)), vec![event])],
-            condition: Some(AppendCondition {
-                fail_if_match: Query::stream(stream),
-                after: Position(9),
-            }),
+            condition: Some(AppendCondition { fail_if_match: Query::stream(stream), after: Position(9) }),
             marks: vec![
                 MarkChange::Rises { name: mark("a"), to: 7 },
                 MarkChange::Swap {

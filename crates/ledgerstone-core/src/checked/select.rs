@@ -4,11 +4,11 @@ use std::cmp::Ordering;
 
 use sha2::{Digest, Sha256};
 
-use crate::checked_filter::{CheckedFilter, field_place};
-use crate::cursor::{self, PageEnd};
+use crate::checked::cursor::{self, PageEnd};
+use crate::checked::field_value::FieldValue;
+use crate::checked::filter::{CheckedFilter, field_place};
 use crate::document::{Definition, Field, FieldKind};
 use crate::document_store::{DocumentCapabilities, DocumentStoreError, Select};
-use crate::field_value::FieldValue;
 use crate::filter::{Filter, OrderBy};
 use crate::tenant::TenantScope;
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Limits;
-use crate::event_json::EventJson;
 use crate::event_store::{Capabilities, IdempotenceWindow};
+use crate::json::event::EventJson;
 use crate::position::{Heads, LogIdentity, LogKind, Position};
 use crate::query::{Query, QueryItem};
 use crate::selection::{Direction, Hole, Selection, TimeRange};

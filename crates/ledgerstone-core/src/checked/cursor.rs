@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::checked::field_value::FieldValue;
 use crate::document::{DocumentKey, FieldKind};
-use crate::field_value::FieldValue;
 use crate::tenant::Tenant;
 
 /// The last document of a page, as its order sees it.
