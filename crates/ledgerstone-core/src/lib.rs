@@ -1,6 +1,5 @@
-//! The words and ports of ledgerstone: what an event, a stream, a batch, a query and a document are, and
-//! what a store of them promises; without I/O and without a runtime.
-//!
+//! The words and ports of ledgerstone: what an event, a stream, a batch and a document are, and what a
+//! store of them promises; without I/O and without a runtime.
 //! ```
 //! use ledgerstone_core::{Append, Batch, EventData, EventType, ExpectedRevision, StreamId};
 //!

@@ -94,7 +94,7 @@ impl Projector {
         let mut pending = Pending::default();
         loop {
             let ended = pending.fill(&mut frames, &self.options).await?;
-            let _guard = match run.gate {
+            let guard = match run.gate {
                 Some(gate) => Some(gate.lock().await),
                 None => None,
             };
@@ -117,6 +117,9 @@ impl Projector {
             progress.advance(position, newest, plan.taken, documents, parked.len());
             from = Some(to);
             (run.report)(to, *progress);
+            drop(guard);
+            // A store that never waits would let nobody else have the thread.
+            tokio::task::yield_now().await;
             if ended && last {
                 return Ok(RunEnd::Reached);
             }

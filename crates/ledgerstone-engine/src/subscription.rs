@@ -11,21 +11,7 @@ use ledgerstone_core::{
 
 /// Reads the log from a point on: to the head once, or forever.
 ///
-/// ```
-/// # use std::sync::Arc;
-/// # use ledgerstone_core::{EventStore, EventStoreError, LogPoint, Selection};
-/// use futures_util::StreamExt;
-/// use ledgerstone_engine::Subscription;
-///
-/// # async fn print(store: Arc<dyn EventStore>, checkpoint: Option<LogPoint>) -> Result<(), EventStoreError> {
-/// let mut frames = Subscription::follow(store, Selection::all(), checkpoint);
-/// while let Some(frame) = frames.next().await {
-///     let frame = frame?;
-///     // Handle `frame.events`, then remember `frame.read_to`.
-/// }
-/// # Ok(())
-/// # }
-/// ```
+/// Handle the events of a frame, then remember its `read_to`: from there the next subscription begins.
 #[derive(Debug, Clone, Copy)]
 pub struct Subscription;
 

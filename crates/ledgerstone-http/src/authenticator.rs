@@ -66,7 +66,11 @@ impl StaticToken {
 impl Authenticator for StaticToken {
     fn authenticate(&self, token: Option<&str>) -> Result<Caller, Unauthenticated> {
         let token = token.ok_or(Unauthenticated::Missing)?;
-        if is_same(token.as_bytes(), &self.token) { Ok(self.caller.clone()) } else { Err(Unauthenticated::Wrong) }
+        if is_same(token.as_bytes(), &self.token) {
+            Ok(self.caller.clone())
+        } else {
+            Err(Unauthenticated::Wrong)
+        }
     }
 }
 

@@ -75,7 +75,9 @@ impl ReqwestClient {
         if let Some(timeout) = request.timeout {
             builder = builder.timeout(timeout);
         }
-        builder.build().map_err(|error| invalid("the request cannot be sent as it is".to_owned()).with_source(error))
+        builder
+            .build()
+            .map_err(|error| invalid("the request cannot be sent as it is".to_owned()).with_source(error))
     }
 }
 
@@ -173,7 +175,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_redirect_is_a_response() {
-        let url = answering(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n");
+        let url =
+            answering(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n");
         assert_eq!(client().send(get(url)).await.expect("a response").status, 302);
     }
 

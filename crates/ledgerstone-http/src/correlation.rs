@@ -27,9 +27,8 @@ impl Correlation {
     /// What is not a short text of letters, digits and `-_.:/+=` is not taken: it would end in logs.
     pub fn of(headers: &HeaderMap, ids: &dyn IdSource) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let given = text(Self::HEADER)
-            .filter(|id| is_sane(id))
-            .or_else(|| text("traceparent").and_then(trace_id));
+        let given =
+            text(Self::HEADER).filter(|id| is_sane(id)).or_else(|| text("traceparent").and_then(trace_id));
         match given {
             Some(id) => Self { id: id.into(), given: true },
             None => Self { id: ids.next_id().simple().to_string().into(), given: false },

@@ -59,9 +59,19 @@ impl IntoResponse for Failure {
         }
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if status.is_server_error() {
-            tracing::warn!(code = problem.code, kind = problem.kind, detail = problem.detail, "request failed");
+            tracing::warn!(
+                code = problem.code,
+                kind = problem.kind,
+                detail = problem.detail,
+                "request failed"
+            );
         } else {
-            tracing::debug!(code = problem.code, kind = problem.kind, detail = problem.detail, "request refused");
+            tracing::debug!(
+                code = problem.code,
+                kind = problem.kind,
+                detail = problem.detail,
+                "request refused"
+            );
         }
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = (status, body).into_response();

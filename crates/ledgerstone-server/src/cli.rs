@@ -129,7 +129,8 @@ impl Session {
     async fn open(&self, access: Access) -> Result<Opened, Failure> {
         let opened = open_store(&self.settings, access).await?;
         if opened.locator != self.settings.store {
-            self.output.detail(format!("{} is in use; going through {}", self.settings.store, opened.locator));
+            self.output
+                .detail(format!("{} is in use; going through {}", self.settings.store, opened.locator));
         }
         Ok(opened)
     }

@@ -43,8 +43,9 @@ pub async fn open_store(settings: &Settings, access: Access) -> Result<Opened, F
     }
     if access == Access::Read && is_missing(&settings.store) {
         let message = format!("there is no store at {}", settings.store);
-        return Err(Failure::not_found(message)
-            .with_help("name the store with --store or LEDGERSTONE__STORE; ledgerstone doctor shows what is used"));
+        return Err(Failure::not_found(message).with_help(
+            "name the store with --store or LEDGERSTONE__STORE; ledgerstone doctor shows what is used",
+        ));
     }
     open_at(settings, settings.store.clone()).await
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use ledgerstone::core::{
-    Collection, CollectionName, CollectionRef, CollectionState, Filter, LogKind, Position, Selection, TenantScope,
-    Timestamp,
+    Collection, CollectionName, CollectionRef, CollectionState, Filter, LogKind, Position, Selection,
+    TenantScope, Timestamp,
 };
 use ledgerstone::engine::PARKED;
 use serde::Serialize;
@@ -113,7 +113,8 @@ fn configuration(settings: &Settings) -> Vec<Finding> {
     }
     let public = !settings.server.listen.ip().is_loopback();
     if public && settings.server.token.is_none() {
-        let detail = format!("{} is public and server.token is not set; serve will refuse", settings.server.listen);
+        let detail =
+            format!("{} is public and server.token is not set; serve will refuse", settings.server.listen);
         findings.push(finding("server.listen", Health::Problem, detail));
     }
     findings
@@ -136,9 +137,9 @@ fn folder(path: &Path, findings: &mut Vec<Finding>) {
         let log = std::fs::metadata(format!("{}-wal", path.display())).map_or(0, |metadata| metadata.len());
         let detail = format!("{} bytes, {} in the write-ahead log", grouped(metadata.len()), grouped(log));
         findings.push(finding("file", Health::Well, detail));
-        findings.extend(schema_version(path).map(|version| {
-            finding("schema", Health::Well, format!("version {version}"))
-        }));
+        findings.extend(
+            schema_version(path).map(|version| finding("schema", Health::Well, format!("version {version}"))),
+        );
     }
 }
 
@@ -147,7 +148,8 @@ fn writable(folder: &Path) -> Finding {
     match rustix::fs::access(folder, rustix::fs::Access::WRITE_OK) {
         Ok(()) => finding("folder", Health::Well, format!("{} can be written", folder.display())),
         Err(error) => {
-            let detail = format!("{} cannot be written ({error}); give this user the right to", folder.display());
+            let detail =
+                format!("{} cannot be written ({error}); give this user the right to", folder.display());
             finding("folder", Health::Problem, detail)
         }
     }
@@ -197,7 +199,8 @@ async fn store(opened: &Opened, findings: &mut Vec<Finding>) -> Result<(), Failu
         let now = clock().now();
         let ahead = last.since(now);
         if ahead > CLOCK_SLACK {
-            let detail = format!("it is {} s behind the newest event; set the machine's clock", ahead.as_secs());
+            let detail =
+                format!("it is {} s behind the newest event; set the machine's clock", ahead.as_secs());
             findings.push(finding("clock", Health::Problem, detail));
         }
     }
@@ -221,7 +224,11 @@ async fn newest(opened: &Opened) -> Result<Option<Timestamp>, Failure> {
     Ok(None)
 }
 
-async fn read_model(opened: &Opened, collection: &Collection, head: Position) -> Result<Vec<Finding>, Failure> {
+async fn read_model(
+    opened: &Opened,
+    collection: &Collection,
+    head: Position,
+) -> Result<Vec<Finding>, Failure> {
     let id = &collection.definition.id;
     if id.name.as_str() == PARKED {
         return parked(opened, &id.name).await;

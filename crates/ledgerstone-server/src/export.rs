@@ -36,8 +36,11 @@ impl ExportFile {
         let partial = path.with_file_name(format!(".{name}.partial"));
         let file = File::create(&partial).map_err(|error| Failure::io(path.display(), &error))?;
         let file = BufWriter::with_capacity(256 * 1024, file);
-        let sink =
-            if packed { Sink::Packed(GzEncoder::new(file, Compression::default())) } else { Sink::Plain(file) };
+        let sink = if packed {
+            Sink::Packed(GzEncoder::new(file, Compression::default()))
+        } else {
+            Sink::Plain(file)
+        };
         Ok(Self { path: path.to_owned(), partial, sink: Some(sink) })
     }
 

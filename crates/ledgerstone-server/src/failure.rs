@@ -15,7 +15,10 @@ use crate::settings::InvalidSettings;
 
 /// Why a command did not do what it was asked: the problem, what to do next, and what lies beneath.
 #[derive(Debug)]
-pub struct Failure {
+pub struct Failure(Box<Told>);
+
+#[derive(Debug)]
+struct Told {
     problem: Problem,
     code: Code,
     help: Option<String>,
@@ -59,27 +62,27 @@ impl Failure {
 
     fn from_problem(problem: Problem, code: Code) -> Self {
         let exit = Exit::of(problem.known_kind(), code);
-        Self { problem, code, help: None, causes: Vec::new(), exit }
+        Self(Box::new(Told { problem, code, help: None, causes: Vec::new(), exit }))
     }
 
     /// Says what to do next here, where it is more telling than what the code's page says.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.0.help = Some(help.into());
         self
     }
 
     /// Ends the process with another exit code than the failure's own.
     #[must_use]
     pub fn with_exit(mut self, exit: Exit) -> Self {
-        self.exit = exit;
+        self.0.exit = exit;
         self
     }
 
     /// Adds a member to the problem document.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
-        self.problem = self.problem.with(name, value);
+        self.0.problem = self.0.problem.with(name, value);
         self
     }
 
@@ -89,10 +92,10 @@ impl Failure {
         let mut cause = error.source();
         while let Some(error) = cause {
             let text = error.to_string();
-            let known = self.problem.detail.contains(&text)
-                || self.causes.iter().any(|earlier| earlier.contains(&text));
+            let known = self.0.problem.detail.contains(&text)
+                || self.0.causes.iter().any(|earlier| earlier.contains(&text));
             if !known {
-                self.causes.push(text);
+                self.0.causes.push(text);
             }
             cause = error.source();
         }
@@ -101,35 +104,35 @@ impl Failure {
 
     /// Returns the code.
     pub fn code(&self) -> Code {
-        self.code
+        self.0.code
     }
 
     /// Returns the exit code of the process.
     pub fn exit(&self) -> Exit {
-        self.exit
+        self.0.exit
     }
 
     /// Returns what happened.
     pub fn message(&self) -> &str {
-        &self.problem.detail
+        &self.0.problem.detail
     }
 
     /// Returns what to do next: said here, or in the page of the code.
     pub fn help(&self) -> String {
-        self.help.clone().unwrap_or_else(|| error_pages::help(self.code))
+        self.0.help.clone().unwrap_or_else(|| error_pages::help(self.0.code))
     }
 
     /// Returns the failure as a problem document, with `help` and `causes` as members.
     pub fn to_problem(&self) -> Problem {
-        let problem = self.problem.clone().with("help", self.help());
-        if self.causes.is_empty() { problem } else { problem.with("causes", self.causes.clone()) }
+        let problem = self.0.problem.clone().with("help", self.help());
+        if self.0.causes.is_empty() { problem } else { problem.with("causes", self.0.causes.clone()) }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error[{}]: {}", self.code, self.problem.detail)?;
-        for cause in &self.causes {
+        write!(f, "error[{}]: {}", self.0.code, self.0.problem.detail)?;
+        for cause in &self.0.causes {
             write!(f, "\n  cause: {}", cause.trim_end().replace('\n', "\n    "))?;
         }
         write!(f, "\n  help: {}", self.help())

@@ -64,7 +64,8 @@ impl Output {
     pub fn table(&mut self, head: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
         let rows: Vec<Vec<String>> =
             rows.iter().map(|row| row.iter().map(|cell| visible(cell)).collect()).collect();
-        let columns: Vec<Column> = head.iter().enumerate().map(|(at, name)| Column::of(at, name, &rows)).collect();
+        let columns: Vec<Column> =
+            head.iter().enumerate().map(|(at, name)| Column::of(at, name, &rows)).collect();
         let head: Vec<String> = head.iter().map(|name| (*name).to_owned()).collect();
         for row in std::iter::once(&head).chain(&rows) {
             let cells: Vec<String> =
@@ -114,7 +115,8 @@ impl Output {
 
 /// The reader of a pipe that has gone away has all that it wanted.
 fn stdout_failed(error: &io::Error) -> Failure {
-    let failure = Failure::new(ErrorKind::Internal, Code::Internal, format!("cannot write the output: {error}"));
+    let failure =
+        Failure::new(ErrorKind::Internal, Code::Internal, format!("cannot write the output: {error}"));
     if error.kind() == io::ErrorKind::BrokenPipe { failure.with_exit(Exit::Done) } else { failure }
 }
 
@@ -124,7 +126,11 @@ fn visible(text: &str) -> String {
         return text.to_owned();
     }
     text.chars().fold(String::new(), |mut visible, c| {
-        if c.is_control() { visible.extend(c.escape_default()) } else { visible.push(c) }
+        if c.is_control() {
+            visible.extend(c.escape_default())
+        } else {
+            visible.push(c)
+        }
         visible
     })
 }

@@ -57,16 +57,23 @@ impl ReadModelDesk {
         }
     }
 
-    /// Brings a read model up to the head, if that is this process's work.
+    /// Brings a read model up to the head, if that is this process's work and it knows the rules.
     pub async fn catch_up(&self, name: &CollectionName, bar: &ProgressBar) -> Result<(), Failure> {
-        if let Side::Own(own) = &self.side {
-            own.catch_up(name, &|progress| show(bar, progress)).await?;
+        match &self.side {
+            Side::Own(own) if own.names().contains(name) => {
+                own.catch_up(name, &|progress| show(bar, progress)).await?;
+            }
+            _ => {}
         }
         Ok(())
     }
 
     /// Reads a page of documents.
-    pub async fn query(&self, name: &CollectionName, select: SelectJson) -> Result<DocumentPageJson, Failure> {
+    pub async fn query(
+        &self,
+        name: &CollectionName,
+        select: SelectJson,
+    ) -> Result<DocumentPageJson, Failure> {
         match &self.side {
             Side::Own(own) => Ok(own.query(select.into_select(name.clone(), self.scope())).await?.into()),
             Side::Server(server) => {
@@ -79,11 +86,11 @@ impl ReadModelDesk {
     /// Counts documents.
     pub async fn count(&self, name: &CollectionName, select: SelectJson) -> Result<u64, Failure> {
         match &self.side {
-            Side::Own(own) => {
-                Ok(own.count(name, &self.scope(), &select.filter).await?)
-            }
+            Side::Own(own) => Ok(own.count(name, &self.scope(), &select.filter).await?),
             Side::Server(server) => {
-                let answer = server.post(&path(name, "/count"), &value(&select)?).await?;
+                // A count takes a filter and nothing of a page.
+                let filter = SelectJson { filter: select.filter, ..SelectJson::default() };
+                let answer = server.post(&path(name, "/count"), &value(&filter)?).await?;
                 Ok(answer.get("count").and_then(Value::as_u64).unwrap_or_default())
             }
         }

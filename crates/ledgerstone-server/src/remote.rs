@@ -72,7 +72,9 @@ impl Remote {
         while let Some(piece) = response.body.try_next().await? {
             if answer.len() + piece.len() > MAX_ANSWER_BYTES {
                 let message = format!("the answer of {} is above {MAX_ANSWER_BYTES} bytes", self.base);
-                return Err(Failure::new(ErrorKind::Invalid, Code::TooLarge, message).with_help("ask for less"));
+                return Err(
+                    Failure::new(ErrorKind::Invalid, Code::TooLarge, message).with_help("ask for less")
+                );
             }
             answer.extend_from_slice(&piece);
         }
@@ -86,7 +88,8 @@ impl Remote {
     }
 
     fn no_server(&self, status: u16) -> Failure {
-        let message = format!("{} answers with status {status} and not as a ledgerstone server does", self.base);
+        let message =
+            format!("{} answers with status {status} and not as a ledgerstone server does", self.base);
         Failure::new(ErrorKind::Unavailable, Code::Unreachable, message)
             .with_help("check the address; something else may be listening there")
     }

@@ -59,7 +59,11 @@ impl fmt::Debug for ServeOptions {
 }
 
 /// Serves until `shutdown` comes, then drains and returns.
-pub async fn serve(app: App, options: ServeOptions, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
+pub async fn serve(
+    app: App,
+    options: ServeOptions,
+    shutdown: impl Future<Output = ()> + Send,
+) -> anyhow::Result<()> {
     Server::bind(app, options).await?.run(shutdown).await
 }
 
@@ -79,7 +83,8 @@ impl Server {
         check_bind(&options)?;
         // Metrics must be collected before the handlers look their counters up.
         telemetry::prometheus().map_err(|problem| anyhow::anyhow!(problem.detail))?;
-        let listener = TcpListener::bind(options.listen).await.map_err(|error| cannot_listen(&options, error))?;
+        let listener =
+            TcpListener::bind(options.listen).await.map_err(|error| cannot_listen(&options, error))?;
         let address = listener.local_addr().context("the listener has no address")?;
         Ok(Self { api: Api::new(app, options.limits), listener, address, options })
     }
@@ -115,7 +120,10 @@ impl Server {
         tokio::time::sleep(options.drain_delay).await;
         api.ending.cancel();
         if tokio::time::timeout(options.drain_deadline, &mut server).await.is_err() {
-            tracing::warn!(seconds = options.drain_deadline.as_secs(), "requests were cut off at the drain deadline");
+            tracing::warn!(
+                seconds = options.drain_deadline.as_secs(),
+                "requests were cut off at the drain deadline"
+            );
             server.abort();
         }
         background.stop(&stopping).await;

@@ -28,10 +28,7 @@ fn without_anything_the_defaults_hold() {
 fn a_flag_beats_a_variable_and_a_variable_beats_the_file() {
     let file = "store = \"sqlite:file.db\"\n[server]\nlisten = \"127.0.0.1:1\"\n[log]\nformat = \"json\"\n";
     let variables = [("LEDGERSTONE__STORE", "sqlite:env.db"), ("LEDGERSTONE__SERVER__LISTEN", "127.0.0.1:2")];
-    let flags = Overrides {
-        flags: vec![("store", "memory:".to_owned(), "--store")],
-        ..Overrides::default()
-    };
+    let flags = Overrides { flags: vec![("store", "memory:".to_owned(), "--store")], ..Overrides::default() };
     let settings = load(file, &variables, &flags).expect("settings");
     assert_eq!(settings.store.to_string(), "memory:");
     assert_eq!(settings.server.listen.port(), 2);

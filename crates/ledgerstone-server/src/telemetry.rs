@@ -21,8 +21,10 @@ pub enum LogFormat {
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// The bounds in seconds of the buckets of request times, from a tenth of a millisecond on.
-const SECONDS: &[f64] =
-    &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+const SECONDS: &[f64] = &[
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+    30.0,
+];
 
 /// Begins to log to standard error; `RUST_LOG` wins over `level`. A second call changes nothing.
 ///
@@ -30,8 +32,9 @@ const SECONDS: &[f64] =
 pub fn init_logs(format: LogFormat, level: &str) -> Result<(), String> {
     let directives = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
     let directives = directives.as_deref().unwrap_or(level);
-    let filter = EnvFilter::try_new(directives)
-        .map_err(|error| format!("{directives:?} is no log level ({error}); use error, warn, info, debug or trace"))?;
+    let filter = EnvFilter::try_new(directives).map_err(|error| {
+        format!("{directives:?} is no log level ({error}); use error, warn, info, debug or trace")
+    })?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second subscriber cannot be set; the first one goes on.
     let _ = match format {

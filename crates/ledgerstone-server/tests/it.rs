@@ -2,10 +2,14 @@
 
 #[path = "it/append_requests.rs"]
 mod append_requests;
+#[path = "it/cli/mod.rs"]
+mod cli;
 #[path = "it/conformance.rs"]
 mod conformance;
 #[path = "it/following.rs"]
 mod following;
+#[path = "it/read_model_requests.rs"]
+mod read_model_requests;
 #[path = "it/read_requests.rs"]
 mod read_requests;
 #[path = "it/running.rs"]
@@ -20,7 +24,9 @@ fn main() -> std::process::ExitCode {
     conformance::add(&mut trials);
     append_requests::add(&mut trials);
     read_requests::add(&mut trials);
+    read_model_requests::add(&mut trials);
     following::add(&mut trials);
     serving::add(&mut trials);
+    cli::add(&mut trials);
     trials.conclude()
 }

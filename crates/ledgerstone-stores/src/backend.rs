@@ -29,12 +29,7 @@ pub struct Resources {
 impl Default for Resources {
     /// Takes the machine's clock and time-ordered ids, and no way to the network.
     fn default() -> Self {
-        Self {
-            clock: Arc::new(SystemClock::new()),
-            ids: Arc::new(TimeOrderedIds),
-            http: None,
-            token: None,
-        }
+        Self { clock: Arc::new(SystemClock::new()), ids: Arc::new(TimeOrderedIds), http: None, token: None }
     }
 }
 
@@ -80,6 +75,9 @@ impl Backend {
     }
 }
 
+/// Opens a locator to restore into it.
+type OpenRestore = fn(&Locator) -> Result<Box<dyn Restore>, BackendError>;
+
 /// A row of the table of adapters.
 #[derive(Debug, Clone, Copy)]
 pub struct Adapter {
@@ -94,7 +92,7 @@ pub struct Adapter {
     /// Tells which other process holds what a locator names.
     pub(crate) owner: fn(&Locator) -> Option<Owner>,
     /// Opens what a locator names to restore into it, where that can be done.
-    pub(crate) restore: Option<fn(&Locator) -> Result<Box<dyn Restore>, BackendError>>,
+    pub(crate) restore: Option<OpenRestore>,
 }
 
 /// Every scheme that some build of ledgerstone knows, with the feature that it needs.
@@ -126,10 +124,20 @@ pub(crate) fn find_adapter<'a>(
     Err(misplaced("store", message))
 }
 
-/// Refuses to restore where an adapter cannot.
-pub(crate) fn no_restore(adapter: &Adapter) -> BackendError {
-    let message = "events cannot be restored here; restore into an embedded store, such as sqlite:app.db";
-    BackendError::new(ErrorKind::Unsupported, adapter.scheme, "restore", message)
+/// Tells which process holds what a locator names now, this one included; nothing if it is free.
+pub fn owner_of(locator: &Locator) -> Option<Owner> {
+    let adapter = find_adapter(crate::ADAPTERS, locator).ok()?;
+    (adapter.owner)(locator)
+}
+
+/// Opens what a locator names in order to restore events into it; it blocks.
+pub fn restore(locator: &Locator) -> Result<Box<dyn Restore>, BackendError> {
+    let adapter = find_adapter(crate::ADAPTERS, locator)?;
+    let Some(restore) = adapter.restore else {
+        let message = "events cannot be restored here; restore into an embedded store, such as sqlite:app.db";
+        return Err(BackendError::new(ErrorKind::Unsupported, adapter.scheme, "restore", message));
+    };
+    restore(locator)
 }
 
 /// Refuses parameters of a locator that nobody understands.

@@ -281,8 +281,9 @@ fn first_answer(log: LogIdentity, staged: &Staged, recorded: &[RecordedEvent]) -
                 return None;
             }
             let before = last.of(append.log);
-            let follows = event.position() == before.next();
-            if before == Position::START && !event.is_batch_first() || before > Position::START && !follows {
+            let begins = before == Position::START;
+            let follows = begins || event.position() == before.next();
+            if event.is_batch_first() != begins || !follows {
                 return None;
             }
             first = first.or(Some(event.position()));

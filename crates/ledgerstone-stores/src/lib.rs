@@ -15,7 +15,7 @@ pub mod sqlite;
 mod staged;
 mod terms;
 
-pub use backend::{Adapter, Backend, Resources};
+pub use backend::{Adapter, Backend, Resources, owner_of, restore};
 pub use group_commit::{CommitLog, GroupCommit, ReadLog, Staged, Verdict};
 pub use ownership::{Owner, Ownership};
 pub use restore::Restore;
@@ -38,21 +38,4 @@ pub async fn open(
 ) -> Result<Backend, ledgerstone_core::BackendError> {
     let adapter = backend::find_adapter(ADAPTERS, locator)?;
     (adapter.open)(locator.clone(), resources.clone()).await
-}
-
-/// Opens what a locator names in order to restore events into it; it blocks.
-pub fn restore(
-    locator: &ledgerstone_core::Locator,
-) -> Result<Box<dyn Restore>, ledgerstone_core::BackendError> {
-    let adapter = backend::find_adapter(ADAPTERS, locator)?;
-    match adapter.restore {
-        Some(restore) => restore(locator),
-        None => Err(backend::no_restore(adapter)),
-    }
-}
-
-/// Tells which process holds what a locator names now, this one included; nothing if it is free.
-pub fn owner_of(locator: &ledgerstone_core::Locator) -> Option<Owner> {
-    let adapter = backend::find_adapter(ADAPTERS, locator).ok()?;
-    (adapter.owner)(locator)
 }

@@ -1,5 +1,7 @@
 //! Every store of this build, every case, one executable.
 
+mod document_mutants;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ fn main() -> ExitCode {
         trials.run(scheme, event_store::suite(), move |clock| new(scheme, clock, events));
         trials.run(scheme, document_store::suite(), move |clock| new(scheme, clock, documents));
     }
+    document_mutants::add(&mut trials);
     trials.conclude()
 }
 

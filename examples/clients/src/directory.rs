@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use ledgerstone::core::{
-    CollectionName, DocumentStore, EventStore, Filter, InvalidName, LogPoint, OffsetTime, Page, Select, Tenant,
-    Timestamp,
+    CollectionName, DocumentStore, EventStore, Filter, InvalidName, LogPoint, OffsetTime, Page, Select,
+    Tenant, Timestamp,
 };
 use ledgerstone::engine::{AsOf, Context, Loaded, Past, Repository, RepositoryError};
 

@@ -1,8 +1,8 @@
 //! The `clients` read model: one document a client, with everything that is searched for.
 
 use ledgerstone::core::{
-    Body, CollectionId, CollectionName, Definition, DefinitionHash, DocumentKey, DomainEvent, EventType, Field,
-    FieldKind, FieldName, InvalidName, Projection, ProjectionError, Query, QueryItem, RecordedEvent,
+    Body, CollectionId, CollectionName, Definition, DefinitionHash, DocumentKey, DomainEvent, EventType,
+    Field, FieldKind, FieldName, InvalidName, Projection, ProjectionError, Query, QueryItem, RecordedEvent,
 };
 use serde_json::{Value, json};
 

@@ -13,29 +13,22 @@ use crate::declared::source::Template;
 
 /// A read model declared in TOML; the format is described in `docs/reference/declared-read-models.md`.
 ///
-/// ```
-/// use ledgerstone_core::Projection;
-/// use ledgerstone_engine::DeclaredReadModel;
+/// ```toml
+/// [read_model]
+/// name = "accounts"
+/// key = "{stream.id}"
 ///
-/// let declared = DeclaredReadModel::parse(r#"
-///     [read_model]
-///     name = "accounts"
-///     key = "{stream.id}"
+/// [fields]
+/// owner = { kind = "text", indexed = true }
+/// deposits = "integer"
 ///
-///     [fields]
-///     owner = { kind = "text", indexed = true }
-///     deposits = "integer"
+/// [[on]]
+/// types = ["AccountOpened"]
+/// set = { owner = "/owner" }
 ///
-///     [[on]]
-///     types = ["AccountOpened"]
-///     set = { owner = "/owner" }
-///
-///     [[on]]
-///     types = ["MoneyDeposited"]
-///     increment = { deposits = 1 }
-/// "#)?;
-/// assert_eq!(declared.definition().fields.len(), 2);
-/// # Ok::<(), ledgerstone_engine::DeclarationError>(())
+/// [[on]]
+/// types = ["MoneyDeposited"]
+/// increment = { deposits = 1 }
 /// ```
 #[derive(Debug, Clone)]
 pub struct DeclaredReadModel {

@@ -17,7 +17,7 @@ pub(crate) struct Pointers {
 #[derive(Debug, Clone, Default)]
 struct Node {
     slot: Option<usize>,
-    children: Vec<(String, Node)>,
+    children: Vec<(String, Self)>,
 }
 
 /// The values that were found, by slot.

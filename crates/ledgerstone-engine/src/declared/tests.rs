@@ -36,7 +36,11 @@ fn model(fields: &str, rules: &str) -> DeclaredReadModel {
     DeclaredReadModel::parse(&format!("{head}[fields]\n{fields}\n{rules}")).expect("a valid declaration")
 }
 
-fn projected(model: &DeclaredReadModel, data: &EventData, body: Option<Value>) -> Result<Option<Value>, String> {
+fn projected(
+    model: &DeclaredReadModel,
+    data: &EventData,
+    body: Option<Value>,
+) -> Result<Option<Value>, String> {
     let event = recorded(data);
     let keys = model.keys(&event).map_err(|error| error.0)?;
     let [key] = keys.as_slice() else { return Err(format!("{} keys", keys.len())) };
@@ -67,7 +71,8 @@ fn set_takes_a_value_and_leaves_the_field_where_the_event_has_none() {
 #[test]
 fn set_if_absent_keeps_what_is_there() {
     let rule = r#"set_if_absent = { a = "/a", b = "/b" }"#;
-    let body = after("a = \"text\"\nb = \"text\"", rule, json!({"a": "new", "b": "new"}), json!({"a": "old"}));
+    let body =
+        after("a = \"text\"\nb = \"text\"", rule, json!({"a": "new", "b": "new"}), json!({"a": "old"}));
     assert_eq!(body, Ok(json!({"a": "old", "b": "new"})));
 }
 
@@ -94,9 +99,11 @@ fn unset_and_soft_delete_name_fields_only() {
 #[test]
 fn elements_are_added_once_and_removed_wherever_they_stand() {
     let fields = "tags = \"text_array\"";
-    let added = after(fields, r#"add_to = { tags = "/t" }"#, json!({"t": ["b", "c"]}), json!({"tags": ["a", "b"]}));
+    let added =
+        after(fields, r#"add_to = { tags = "/t" }"#, json!({"t": ["b", "c"]}), json!({"tags": ["a", "b"]}));
     assert_eq!(added, Ok(json!({"tags": ["a", "b", "c"]})));
-    let removed = after(fields, r#"remove_from = { tags = "/t" }"#, json!({"t": "a"}), json!({"tags": ["a", "b"]}));
+    let removed =
+        after(fields, r#"remove_from = { tags = "/t" }"#, json!({"t": "a"}), json!({"tags": ["a", "b"]}));
     assert_eq!(removed, Ok(json!({"tags": ["b"]})));
     let misfit = after(fields, r#"add_to = { tags = "/t" }"#, json!({"t": 1}), json!({}));
     assert!(misfit.expect_err("a number").contains("not a text or an array of texts"));
@@ -151,7 +158,12 @@ fn a_value_of_another_kind_is_a_clear_cause_that_does_not_show_the_value() {
     let rule = r#"set = { n = "/n" }"#;
     let cause = after("n = \"integer\"", rule, json!({"n": "secret"}), json!({})).expect_err("a text");
     assert_eq!(cause, r#"field n: set from "/n": it is a text, not an integer"#);
-    let parsed = after("n = \"integer\"", r#"set = { n = { from = "/n", parse = true } }"#, json!({"n": "7"}), json!({}));
+    let parsed = after(
+        "n = \"integer\"",
+        r#"set = { n = { from = "/n", parse = true } }"#,
+        json!({"n": "7"}),
+        json!({}),
+    );
     assert_eq!(parsed, Ok(json!({"n": 7})));
     let zoned = r#"set = { at = { from = "/at", zone = "Europe/Amsterdam" } }"#;
     let zoned = after("at = \"time\"", zoned, json!({"at": "2011-10-11 13:45:40"}), json!({}));
@@ -219,9 +231,13 @@ fn a_key_without_a_value_is_a_cause_or_is_skipped() {
 
 #[test]
 fn the_hash_covers_the_rules_and_not_the_indexes() {
-    let hash = |fields: &str, rule: &str| model(fields, &format!("[[on]]\n{rule}")).definition().id.definition;
+    let hash =
+        |fields: &str, rule: &str| model(fields, &format!("[[on]]\n{rule}")).definition().id.definition;
     let base = hash("a = \"text\"", r#"set = { a = "/a" }"#);
-    assert_eq!(base, hash("a = { kind = \"text\", indexed = true, searchable = true }", r#"set = { a = "/a" }"#));
+    assert_eq!(
+        base,
+        hash("a = { kind = \"text\", indexed = true, searchable = true }", r#"set = { a = "/a" }"#)
+    );
     assert_ne!(base, hash("a = \"text\"", r#"set = { a = "/b" }"#));
     assert_ne!(base, hash("a = \"text\"\nb = \"text\"", r#"set = { a = "/a" }"#));
     assert_ne!(base, hash("a = \"text\"", "types = [\"T\"]\nset = { a = \"/a\" }"));
@@ -229,22 +245,37 @@ fn the_hash_covers_the_rules_and_not_the_indexes() {
 
 #[test]
 fn mistakes_are_told_with_their_line_and_the_nearest_name() {
-    let head = "[read_model]\nname = \"m\"\nkey = \"{stream}\"\n[fields]\nchannel = \"text\"\nn = \"integer\"\n";
+    let head =
+        "[read_model]\nname = \"m\"\nkey = \"{stream}\"\n[fields]\nchannel = \"text\"\nn = \"integer\"\n";
     let on = |rule: &str| refused(&format!("{head}[[on]]\n{rule}"));
     let cases = [
-        (on("sett = { channel = \"/a\" }"), r#"line 8, column 1: [[on]] has no key "sett"; did you mean "set"?"#),
+        (
+            on("sett = { channel = \"/a\" }"),
+            r#"line 8, column 1: [[on]] has no key "sett"; did you mean "set"?"#,
+        ),
         (on("set = { chanel = \"/a\" }"), r#"there is no field "chanel"; did you mean "channel"?"#),
         (on("set = { channel = \"$tipe\" }"), r#"the envelope has no "tipe"; did you mean "type"?"#),
         (on("set = { channel = \"a\" }"), "for a constant"),
         (on("set = { n = { value = \"x\" } }"), "the constant does not fit: it is a text, not an integer"),
-        (on("increment = { channel = 1 }"), "increment needs an integer or a number, and field channel is text"),
+        (
+            on("increment = { channel = 1 }"),
+            "increment needs an integer or a number, and field channel is text",
+        ),
         (on("delete = true\nset = { n = 1 }"), "use two [[on]]"),
         (on("types = [\"T\"]"), "the [[on]] does nothing"),
         (on("types = [\"$x\"]\nset = { n = 1 }"), "belong to the system"),
         (on("set = { channel = \"{stream\" }"), "a brace without its partner"),
-        (refused(&head.replace("integer", "intger")), r#"line 6, column 5: there is no kind "intger"; did you mean "integer"?"#),
+        (
+            refused(&head.replace("integer", "intger")),
+            r#"line 6, column 5: there is no kind "intger"; did you mean "integer"?"#,
+        ),
         (refused(head), "at least one [[on]]"),
-        (refused("[read_model]\nname = \"$m\"\nkey = \"x\"\n[fields]\nn = \"text\"\n[[on]]\nset = { n = \"/n\" }"), "belong to the system"),
+        (
+            refused(
+                "[read_model]\nname = \"$m\"\nkey = \"x\"\n[fields]\nn = \"text\"\n[[on]]\nset = { n = \"/n\" }",
+            ),
+            "belong to the system",
+        ),
         (refused("[read_model\n"), "line 1"),
         (refused("[read_model]\nname = \"m\""), "needs a key"),
         (refused("name = \"m\""), r#"has no key "name""#),
@@ -262,4 +293,14 @@ fn a_payload_that_is_no_json_is_a_cause_only_where_the_payload_is_read() {
     assert!(projected(&reading, &data, None).expect_err("no json").contains("not JSON"));
     let envelope = model("a = \"text\"", "[[on]]\nset = { a = \"$type\" }");
     assert_eq!(projected(&envelope, &data, None), Ok(Some(json!({"a": "T"}))));
+}
+
+#[test]
+fn the_example_in_the_documentation_is_valid() {
+    let cases = include_str!("../../../../docs/examples/cases.toml");
+    let model = DeclaredReadModel::parse(cases).expect("valid");
+    assert_eq!(model.definition().fields.len(), 8);
+    let reference = include_str!("../../../../docs/reference/declared-read-models.md");
+    let first = reference.split("```toml").nth(1).and_then(|rest| rest.split("```").next());
+    DeclaredReadModel::parse(first.expect("an example")).expect("valid");
 }

@@ -137,9 +137,11 @@ fn parse(kind: FieldKind, text: &str) -> Option<Value> {
 }
 
 fn compare_times(one: &str, other: &str) -> Ordering {
-    // Both were written by us with six digits, so in UTC and at equal length their texts are in order.
-    let plain = |text: &str| text.len() == 27 && text.ends_with('Z');
-    if plain(one) && plain(other) {
+    // Both were written by us with six digits, so at one and the same offset their texts are in order.
+    const DIGITS: usize = "2011-10-11T13:45:40.276000".len();
+    let plain = !one.starts_with(['-', '+']) && !other.starts_with(['-', '+']);
+    let offsets = (one.get(DIGITS..), other.get(DIGITS..));
+    if plain && offsets.0.is_some() && offsets.0 == offsets.1 {
         return one.cmp(other);
     }
     let moment = |text: &str| Timestamp::parse(text).unwrap_or_default();
@@ -195,5 +197,7 @@ mod tests {
         let early = json!("2011-10-11T13:45:40.276000+02:00");
         let late = json!("2011-10-11T12:45:40.276000Z");
         assert_eq!(time.compare(&early, &late), Ordering::Less);
+        let beside = json!("2011-10-11T13:45:40.276001+02:00");
+        assert_eq!(time.compare(&beside, &early), Ordering::Greater);
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
 use ledgerstone_core::{
-    Append, Batch, CollectionName, EventData, EventStore, EventType, ExpectedRevision, IdSource, LogKind, Position,
-    Selection, StreamId, Tenant, TenantScope,
+    Append, Batch, CollectionName, EventData, EventStore, EventType, ExpectedRevision, IdSource, LogKind,
+    Position, Selection, StreamId, Tenant, TenantScope,
 };
 use serde::{Deserialize, Serialize};
 

@@ -107,7 +107,10 @@ impl ReadModelError {
 
     /// Tells whether only a person can help: trying again would change nothing.
     pub(crate) fn stops(&self) -> bool {
-        matches!(self.code(), Code::TooManyParked | Code::ForeignPosition | Code::NewerSchema | Code::ReadOnly)
+        matches!(
+            self.code(),
+            Code::TooManyParked | Code::ForeignPosition | Code::NewerSchema | Code::ReadOnly
+        )
     }
 }
 

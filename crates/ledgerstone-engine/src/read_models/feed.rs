@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ledgerstone_core::{Alteration, CollectionName, DocumentStoreError, LogPoint};
+use parking_lot::Mutex;
 
 use crate::projector::{Projector, Run, RunEnd};
 use crate::read_models::error::ReadModelError;
@@ -19,11 +20,20 @@ impl ReadModels {
     /// Feeds a read model up to the head, and finishes a rebuild that is under way; then returns.
     ///
     /// A paused read model is left where it stands.
-    pub async fn catch_up(&self, name: &CollectionName, report: Report<'_>) -> Result<Progress, ReadModelError> {
+    pub async fn catch_up(
+        &self,
+        name: &CollectionName,
+        report: Report<'_>,
+    ) -> Result<Progress, ReadModelError> {
         let model = self.inner.require(name)?;
         if model.is_paused() {
             return self.inner.standing(&model).await;
         }
+        let totals = Mutex::new(Progress::default());
+        let report = &|progress: Progress| {
+            *totals.lock() = progress;
+            report(progress);
+        };
         // Another process may have swapped the generation; then there is another one to feed.
         for _ in 0..3 {
             let fed = self.inner.feed(&model, report).await;
@@ -35,23 +45,34 @@ impl ReadModels {
         let filled = self.inner.fill(&model, report).await;
         model.note(Side::Building, filled.as_ref().err());
         filled?;
-        self.inner.standing(&model).await
+        let Progress { events, documents, .. } = *totals.lock();
+        Ok(Progress { events, documents, ..self.inner.standing(&model).await? })
     }
 
     /// Rebuilds a read model from the beginning of the log, beside the live one, and swaps them.
     ///
     /// Queries go on reading the live one, which goes on being fed, until the swap. A rebuild that was
     /// interrupted is gone on with, not begun again.
-    pub async fn rebuild(&self, name: &CollectionName, report: Report<'_>) -> Result<Progress, ReadModelError> {
+    pub async fn rebuild(
+        &self,
+        name: &CollectionName,
+        report: Report<'_>,
+    ) -> Result<Progress, ReadModelError> {
         let model = self.inner.require(name)?;
         if model.is_paused() {
             return Err(ReadModelError::Invalid(format!("read model {name} is paused; resume it first")));
         }
         self.inner.begin_rebuild(&model).await?;
+        let totals = Mutex::new(Progress::default());
+        let report = &|progress: Progress| {
+            *totals.lock() = progress;
+            report(progress);
+        };
         let filled = self.inner.fill(&model, report).await;
         model.note(Side::Building, filled.as_ref().err());
         filled?;
-        self.inner.standing(&model).await
+        let Progress { events, documents, .. } = *totals.lock();
+        Ok(Progress { events, documents, ..self.inner.standing(&model).await? })
     }
 
     /// Empties a read model and begins again, without another generation beside it.

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::StreamExt;
 use ledgerstone_core::{
-    CollectionName, CollectionRef, Document, DocumentKey, DocumentStore, DocumentStoreError, EventStore, Filter, Page,
-    Projection, Select, Selection, Tenant, TenantScope,
+    CollectionName, CollectionRef, Document, DocumentKey, DocumentStore, DocumentStoreError, EventStore,
+    Filter, Page, Projection, Select, Selection, Tenant, TenantScope,
 };
 use parking_lot::RwLock;
 use tokio::sync::{Mutex, watch};
@@ -52,6 +53,8 @@ pub(crate) struct Inner {
     pub broken: RwLock<BTreeMap<CollectionName, String>>,
     /// Held while generations are declared, dropped or counted on.
     pub reconciling: Mutex<()>,
+    /// The system position up to which declarations were taken up; the largest number before any were.
+    pub declared_to: AtomicU64,
     /// Rung when a model was added or removed.
     pub registry: watch::Sender<u64>,
 }
@@ -72,6 +75,7 @@ impl ReadModels {
             models: RwLock::default(),
             broken: RwLock::default(),
             reconciling: Mutex::new(()),
+            declared_to: AtomicU64::new(u64::MAX),
             registry: watch::Sender::new(0),
         };
         Self { inner: Arc::new(inner) }
@@ -262,6 +266,7 @@ impl Inner {
         for name in gone {
             self.remove(&name).await?;
         }
+        self.declared_to.store(known.read_to.0, Ordering::Relaxed);
         self.refresh_marks().await
     }
 

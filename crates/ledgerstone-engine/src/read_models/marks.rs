@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use ledgerstone_core::{
-    Batch, CollectionName, DefinitionHash, EventStore, EventStoreError, Mark, MarkChange, MarkName, Refusal, Tenant,
-    TenantScope,
+    Batch, CollectionName, DefinitionHash, EventStore, EventStoreError, Mark, MarkChange, MarkName, Refusal,
+    Tenant, TenantScope,
 };
 
 use crate::read_models::error::ReadModelError;

@@ -33,8 +33,8 @@ pub struct ReadModelOptions {
 impl Default for ReadModelOptions {
     fn default() -> Self {
         Self {
-            batch_events: 1_000,
-            batch_bytes: 1024 * 1024,
+            batch_events: 4_000,
+            batch_bytes: 4 * 1024 * 1024,
             max_parked: 1_000,
             retry: Retry::default(),
             backoff_cap: Duration::from_secs(30),

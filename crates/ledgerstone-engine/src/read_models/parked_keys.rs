@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use ledgerstone_core::{
-    Body, CheckpointMove, CollectionId, CollectionName, Commit, DocumentKey, DocumentStoreError, LogPoint, Position,
-    RecordedEvent, Selection, Tenant, TenantScope, Write,
+    Body, CheckpointMove, CollectionId, CollectionName, Commit, DocumentKey, DocumentStoreError, LogPoint,
+    Position, RecordedEvent, Selection, Tenant, TenantScope, Write,
 };
 use serde::Serialize;
 
@@ -88,7 +88,8 @@ impl ReadModels {
         let mut discarded = 0;
         for row in inner.parked_of(&model, which).await? {
             let _gate = model.gate.lock().await;
-            declarations::discarded(&*inner.events, &*inner.options.ids, &Discarded { parked: &row, reason }).await?;
+            declarations::discarded(&*inner.events, &*inner.options.ids, &Discarded { parked: &row, reason })
+                .await?;
             inner.documents.commit(Commit { writes: vec![row.removal()?], checkpoint: None }).await?;
             discarded += 1;
         }

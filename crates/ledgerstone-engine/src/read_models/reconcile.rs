@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ledgerstone_core::{
-    Alteration, Collection, CollectionId, CollectionName, CollectionState, Commit, Definition, DocumentStoreError,
-    LogPoint, Projection,
+    Alteration, Collection, CollectionId, CollectionName, CollectionState, Commit, Definition,
+    DocumentStoreError, LogPoint, Projection,
 };
 
 use crate::declared::model::DeclaredReadModel;
@@ -119,7 +119,8 @@ impl Inner {
             std::collections::btree_map::Entry::Occupied(known) => {
                 let model = known.into_mut();
                 let mut current = model.lanes.write();
-                let unchanged = same_lane(&current.live, &lanes.live) && same_lane(&current.building, &lanes.building);
+                let unchanged =
+                    same_lane(&current.live, &lanes.live) && same_lane(&current.building, &lanes.building);
                 let (live, building) = (current.live_trouble.take(), current.building_trouble.take());
                 *current = lanes;
                 if unchanged {

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use ledgerstone_core::{CollectionName, Heads, Position, Retry};
+use ledgerstone_core::{CollectionName, Heads, Retry};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 
 use crate::projector::random;
 use crate::read_models::error::ReadModelError;
@@ -20,26 +22,24 @@ impl ReadModels {
     ///
     /// Each model has a task of its own. One that fails is tried again, later and later; one that only
     /// a person can help stops, and [`list`](Self::list) says why. Models that are declared meanwhile,
-    /// here or by another process, are taken up. What is not committed when it ends was not done.
+    /// here or by another process, are taken up if [`load`](Self::load) was called. What is not
+    /// committed when it ends was not done.
     pub async fn run(&self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ReadModelError> {
         let inner = &self.inner;
         let mut tasks: BTreeMap<CollectionName, (Arc<Model>, JoinHandle<()>)> = BTreeMap::new();
         let mut registry = inner.registry.subscribe();
         let mut changes = inner.events.changes();
-        let mut system = inner.events.head().await?.heads.system;
         let (stop, stopped) = watch::channel(false);
+        let mut ticks = tokio::time::interval(inner.options.poll.max(Duration::from_millis(1)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tokio::pin!(shutdown);
         loop {
             inner.supervise(&mut tasks, &stopped);
             tokio::select! {
                 () = &mut shutdown => break,
                 _ = registry.changed() => {}
-                heads = changes.next() => inner.hear(heads, &mut system).await,
-                () = tokio::time::sleep(inner.options.poll) => {
-                    if let Err(error) = inner.refresh_marks().await {
-                        tracing::warn!(%error, "the marks of read models could not be read");
-                    }
-                }
+                heads = changes.next() => inner.hear(heads).await,
+                _ = ticks.tick() => inner.look().await,
             }
         }
         stop.send_replace(true);
@@ -76,17 +76,28 @@ impl Inner {
         }
     }
 
+    /// Looks at what nobody announces: pauses by other processes, and declarations that failed to load.
+    async fn look(&self) {
+        let looked = async {
+            self.refresh_marks().await?;
+            Ok::<_, ReadModelError>(self.events.head().await?.heads)
+        };
+        match looked.await {
+            Ok(heads) => self.hear(Some(heads)).await,
+            Err(error) => tracing::warn!(%error, "the marks of read models could not be read"),
+        }
+    }
+
     /// Takes up what other processes declared.
-    async fn hear(&self, heads: Option<Heads>, system: &mut Position) {
+    async fn hear(&self, heads: Option<Heads>) {
         let Some(heads) = heads else {
             // The store tells nothing more; the slow look goes on.
             return tokio::time::sleep(self.options.poll).await;
         };
-        if heads.system > *system {
-            match self.load().await {
-                Ok(()) => *system = heads.system,
-                Err(error) => tracing::warn!(%error, "the declarations of read models could not be read"),
-            }
+        if heads.system.0 > self.declared_to.load(Ordering::Relaxed)
+            && let Err(error) = self.load().await
+        {
+            tracing::warn!(%error, "the declarations of read models could not be read");
         }
     }
 
@@ -145,7 +156,8 @@ impl Inner {
     }
 
     fn backoff(&self, failures: u32) -> Duration {
-        let retry = Retry { attempts: u32::MAX, base: Duration::from_millis(250), cap: self.options.backoff_cap };
+        let retry =
+            Retry { attempts: u32::MAX, base: Duration::from_millis(250), cap: self.options.backoff_cap };
         let least = Duration::from_millis(50);
         retry.wait(failures, random()).unwrap_or(self.options.backoff_cap).max(least)
     }

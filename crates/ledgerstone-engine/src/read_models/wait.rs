@@ -25,7 +25,9 @@ impl ReadModels {
         let inner = &self.inner;
         let model = inner.find(name);
         let mut known = model.as_ref().map(|model| model.checkpoint.subscribe());
-        let passed = |stands: Option<LogPoint>| stands.filter(|stands| stands.log == point.log && stands.position >= point.position);
+        let passed = |stands: Option<LogPoint>| {
+            stands.filter(|stands| stands.log == point.log && stands.position >= point.position)
+        };
         if let Some(stands) = passed(known.as_ref().and_then(|known| *known.borrow())) {
             return Ok(stands);
         }
@@ -42,7 +44,8 @@ impl ReadModels {
             let Some(left) = timeout.checked_sub(started.elapsed()).filter(|left| !left.is_zero()) else {
                 let stands = stands.map_or(Position::START, |stands| stands.position);
                 let trouble = model.as_ref().and_then(|model| model.lanes.read().live_trouble.clone());
-                let paused = model.as_ref().filter(|model| model.is_paused()).map(|_| "it is paused".to_owned());
+                let paused =
+                    model.as_ref().filter(|model| model.is_paused()).map(|_| "it is paused".to_owned());
                 return Err(ReadModelError::WaitTimedOut {
                     name: name.clone(),
                     wanted: point.position,

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use ledgerstone::core::{
-    Append, Batch, CollectionName, CollectionRef, DocumentKey, EventData, EventStore, EventType, ExpectedRevision,
-    Locator, OffsetTime, StreamId, SystemClock, TimeOrderedIds,
-    Timestamp,
+    Append, Batch, CollectionName, CollectionRef, DocumentKey, EventData, EventStore, EventType,
+    ExpectedRevision, Locator, OffsetTime, StreamId, SystemClock, TimeOrderedIds, Timestamp,
 };
 use ledgerstone::engine::{ReadModelOptions, ReadModels};
 use ledgerstone::stores::{Backend, Resources, open};
@@ -19,8 +18,8 @@ use ledgerstone_server::bench::{
 use ledgerstone_server::serve::{ServeOptions, Server};
 use uuid::Uuid;
 
-use crate::Options;
 use crate::baseline::Plain;
+use crate::options::Options;
 
 const CASES: &str = include_str!("../../../../docs/examples/cases.toml");
 
@@ -88,8 +87,7 @@ async fn append(options: &Options, folder: &Path) -> anyhow::Result<Vec<Measured
     plain.load(options.events).await?;
     let workloads = vec![
         plain.singles(64),
-        concurrent_singles(Arc::clone(&ours.events), 64)
-            .against("plain schema, 1 event, 64 writers", 2.0),
+        concurrent_singles(Arc::clone(&ours.events), 64).against("plain schema, 1 event, 64 writers", 2.0),
         plain.batches(1_000),
         batches(Arc::clone(&ours.events), 1_000).against("plain schema, batches of 1000, 1 writer", 2.0),
         concurrent_singles(Arc::clone(&ours.events), 1),
@@ -165,9 +163,13 @@ async fn make_cases(store: &Arc<dyn EventStore>) -> anyhow::Result<()> {
                     case % 40,
                     case * 10 + step
                 );
-                let mut event =
-                    EventData::json(Uuid::now_v7(), EventType::new(format!("T{step:02} Do step {step}"))?, data);
-                let at = Timestamp::from_micros(1_318_000_000_000_000 + (*case * 6 + step) as i64 * 60_000_000);
+                let mut event = EventData::json(
+                    Uuid::now_v7(),
+                    EventType::new(format!("T{step:02} Do step {step}"))?,
+                    data,
+                );
+                let at =
+                    Timestamp::from_micros(1_318_000_000_000_000 + (*case * 6 + step) as i64 * 60_000_000);
                 event.metadata.occurred_at = Some(OffsetTime { at, offset: Some(7_200) });
                 let stream = StreamId::new(format!("case-{case}"))?;
                 batch.appends.push(Append::to(stream, ExpectedRevision::Any, vec![event]));

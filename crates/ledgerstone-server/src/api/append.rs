@@ -1,8 +1,8 @@
 //! Handlers that append events.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Uri};
 use ledgerstone::core::{
     Append, AppendJson, AppendedJson, Batch, BatchJson, EventJson, ExpectedRevision, LogKind, Problem,
 };
@@ -12,9 +12,9 @@ use crate::api::answer::{Answered, json};
 use crate::api::call::{Call, NDJSON, SYSTEM};
 use crate::api::json_body::{JsonBody, WholeBody, malformed, read_json};
 use crate::api::parameters::Parameters;
+use crate::api::path_names::StreamName;
 use crate::api::route::{Kind, Parameter, parameter};
 use crate::api::state::Api;
-use crate::api::path_names::StreamName;
 
 /// What `POST /v1/streams/{stream}` takes.
 pub(crate) const TO_STREAM: &[Parameter] = &[parameter(
@@ -46,7 +46,8 @@ pub(crate) async fn to_stream(
     WholeBody(body): WholeBody,
 ) -> Answered {
     let expected = Parameters::of(&uri, TO_STREAM)?.parsed::<ExpectedRevision>("expected")?;
-    let lines = headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(NDJSON.as_bytes()));
+    let lines =
+        headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(NDJSON.as_bytes()));
     let events = if lines { event_lines(&body)? } else { one_or_many(&body)? };
     let append = AppendJson {
         stream: Some(stream.as_str().to_owned()),

@@ -26,9 +26,13 @@ use crate::api::state::Api;
 /// How long a request waits for a read model unless it says otherwise.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-const AT_LEAST: Parameter =
-    parameter("at_least", Kind::Text, "wait until the read model has seen this position, or the point of an append");
-const TIMEOUT: Parameter = parameter("timeout", Kind::Whole, "how many seconds to wait at most; 5 unless given, 30 at most");
+const AT_LEAST: Parameter = parameter(
+    "at_least",
+    Kind::Text,
+    "wait until the read model has seen this position, or the point of an append",
+);
+const TIMEOUT: Parameter =
+    parameter("timeout", Kind::Whole, "how many seconds to wait at most; 5 unless given, 30 at most");
 
 /// What reads of a document and of many take.
 pub(crate) const FRESH: &[Parameter] = &[AT_LEAST, TIMEOUT];
@@ -36,7 +40,11 @@ pub(crate) const FRESH: &[Parameter] = &[AT_LEAST, TIMEOUT];
 /// What `GET /v1/read-models/{name}` takes besides the names of fields.
 pub(crate) const BROWSE: &[Parameter] = &[
     parameter("filter", Kind::Json, "a filter, such as {\"eq\":{\"field\":\"status\",\"value\":\"active\"}}"),
-    parameter("sort", Kind::Text, "fields by which to sort, with commas between; - before one turns it around"),
+    parameter(
+        "sort",
+        Kind::Text,
+        "fields by which to sort, with commas between; - before one turns it around",
+    ),
     parameter("search", Kind::Text, "words that must all occur in the searchable fields"),
     parameter("size", Kind::Whole, "at most so many documents"),
     parameter("cursor", Kind::Text, "the next of an earlier page"),
@@ -209,7 +217,11 @@ fn read_order(text: &str) -> Result<Vec<OrderBy>, ledgerstone::core::InvalidName
 }
 
 /// Reads parameters that are names of fields as plain equality, each value by the type of its field.
-async fn equalities(api: &Api, name: &CollectionName, given: &Parameters<'_>) -> Result<Vec<Filter>, Failure> {
+async fn equalities(
+    api: &Api,
+    name: &CollectionName,
+    given: &Parameters<'_>,
+) -> Result<Vec<Filter>, Failure> {
     let others: Vec<_> = given.unknown(BROWSE).collect();
     if others.is_empty() {
         return Ok(Vec::new());
@@ -221,7 +233,8 @@ async fn equalities(api: &Api, name: &CollectionName, given: &Parameters<'_>) ->
     // Without a collection there are no fields, and the query itself says what is wrong.
     let Some(live) = live else { return Ok(Vec::new()) };
     let fields = &live.definition.fields;
-    let equality = |(name, value): (&str, &str)| match fields.iter().find(|field| field.name.as_str() == name) {
+    let equality = |(name, value): (&str, &str)| match fields.iter().find(|field| field.name.as_str() == name)
+    {
         Some(field) => equality(field, value),
         None => {
             let known = BROWSE.iter().map(|parameter| parameter.name);

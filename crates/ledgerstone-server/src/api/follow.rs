@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderMap, HeaderValue, Uri};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use ledgerstone::core::{
-    Code, ErrorKind, EventStoreError, Frame, LogHead, LogIdentity, LogKind, LogPoint, Position,
-    Problem, Selection,
+    Code, ErrorKind, EventStoreError, Frame, LogHead, LogIdentity, LogKind, LogPoint, Position, Problem,
+    Selection,
 };
 use ledgerstone::http::Failure;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -41,7 +41,8 @@ pub(crate) async fn follow(State(api): State<Api>, uri: Uri, headers: HeaderMap,
             return Err(foreign(detail.to_owned(), &head));
         };
         if point.log != head.log {
-            let detail = format!("the last event id belongs to another log than {}; begin with after=0", head.log);
+            let detail =
+                format!("the last event id belongs to another log than {}; begin with after=0", head.log);
             return Err(foreign(detail, &head));
         }
         selection.after = point.position;

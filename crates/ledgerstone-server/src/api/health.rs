@@ -54,8 +54,11 @@ async fn reasons_against(api: &Api) -> Vec<String> {
 }
 
 fn answer(status: &'static str, reasons: Vec<String>) -> Response {
-    let (code, status) =
-        if reasons.is_empty() { (StatusCode::OK, status) } else { (StatusCode::SERVICE_UNAVAILABLE, "waiting") };
+    let (code, status) = if reasons.is_empty() {
+        (StatusCode::OK, status)
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "waiting")
+    };
     let mut response = json(&Health { status, reasons }).into_response();
     *response.status_mut() = code;
     response

@@ -5,9 +5,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::Uri;
 use futures_util::StreamExt as _;
-use ledgerstone::core::{
-    CapabilitiesJson, DocumentCapabilitiesJson, Heads, LogHead, MarkJson, Position,
-};
+use ledgerstone::core::{CapabilitiesJson, DocumentCapabilitiesJson, Heads, LogHead, MarkJson, Position};
 use serde::Serialize;
 
 use crate::api::answer::{Answered, json};
@@ -23,8 +21,12 @@ pub(crate) const MAX_WAIT: Duration = Duration::from_secs(30);
 pub(crate) const HEAD: &[Parameter] = &[
     parameter("application", Kind::Whole, "the head of application events that the caller knows"),
     parameter("system", Kind::Whole, "the head of system events that the caller knows"),
-    parameter("wait", Kind::Whole, "answer when a head is another than the caller knows, or after so many \
-        seconds, 30 at most"),
+    parameter(
+        "wait",
+        Kind::Whole,
+        "answer when a head is another than the caller knows, or after so many \
+        seconds, 30 at most",
+    ),
 ];
 
 /// What `GET /v1/marks` takes.
@@ -64,7 +66,10 @@ async fn moved(api: &Api, known: Heads, wait: Duration) -> Option<Heads> {
 }
 
 /// Reads a number of seconds that a request may wait.
-pub(crate) fn wait(given: &Parameters<'_>, name: &str) -> Result<Option<Duration>, ledgerstone::http::Failure> {
+pub(crate) fn wait(
+    given: &Parameters<'_>,
+    name: &str,
+) -> Result<Option<Duration>, ledgerstone::http::Failure> {
     match given.parsed::<u64>(name)?.map(Duration::from_secs) {
         Some(wait) if wait > MAX_WAIT => {
             Err(refused(name, format!("it is above the limit of {} seconds", MAX_WAIT.as_secs())))

@@ -53,14 +53,21 @@ fn operation(route: &Route) -> Value {
     let mut parameters: Vec<_> = in_path.map(path_parameter).collect();
     parameters.extend(route.parameters.iter().map(query_parameter));
     if route.path.starts_with("/v1/") {
-        parameters.push(header(TENANT, "whose events and documents; percent-encoded; the default tenant if left out"));
-        parameters.push(header("x-correlation-id", "the id under which the request is logged; comes back in the answer"));
+        parameters.push(header(
+            TENANT,
+            "whose events and documents; percent-encoded; the default tenant if left out",
+        ));
+        parameters.push(header(
+            "x-correlation-id",
+            "the id under which the request is logged; comes back in the answer",
+        ));
     }
     if route.path == "/v1/append" || route.path == "/v1/streams/{stream}" && route.method == "POST" {
         parameters.push(header(SYSTEM, "true lets a batch write system events, as copies must"));
     }
     if route.path == "/v1/follow" {
-        parameters.push(header("last-event-id", "the id of the last event that was received; it wins over after"));
+        parameters
+            .push(header("last-event-id", "the id of the last event that was received; it wins over after"));
     }
     let mut operation = json!({
         "operationId": operation_id(route),

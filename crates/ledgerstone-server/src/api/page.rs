@@ -3,9 +3,7 @@
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use futures_util::TryStreamExt as _;
-use ledgerstone::core::{
-    Direction, EventJson, EventType, Hole, LogHead, Position, RecordedEvent, Selection,
-};
+use ledgerstone::core::{Direction, EventJson, EventType, Hole, LogHead, Position, RecordedEvent, Selection};
 use ledgerstone::http::Failure;
 
 use crate::api::answer::{Answered, unwritable, with_type};
@@ -87,9 +85,10 @@ fn page_limit(api: &Api, asked: Option<u64>) -> Result<u64, Failure> {
     match asked {
         None => Ok(api.limits.page_events),
         Some(limit) if limit <= most => Ok(limit),
-        Some(limit) => {
-            Err(refused("limit", format!("{limit} is above the limit of {most}; read on with after=<read_to>")))
-        }
+        Some(limit) => Err(refused(
+            "limit",
+            format!("{limit} is above the limit of {most}; read on with after=<read_to>"),
+        )),
     }
 }
 

@@ -37,7 +37,9 @@ impl<'a> Parameters<'a> {
             pairs.push((decode(name)?, decode(value)?));
         }
         if pairs.len() > MAX_PARAMETERS {
-            return Err(Problem::invalid(format!("the query has more than {MAX_PARAMETERS} parameters")).into());
+            return Err(
+                Problem::invalid(format!("the query has more than {MAX_PARAMETERS} parameters")).into()
+            );
         }
         Ok(Self { pairs })
     }

@@ -20,7 +20,8 @@ pub(crate) async fn check_point(api: &Api, point: LogPoint) -> Result<LogHead, F
 pub(crate) fn check_position(head: &LogHead, log: LogKind, position: Position) -> Result<(), Failure> {
     let newest = head.heads.of(log);
     if position > newest {
-        let detail = format!("position {position} stands beyond the head, which is {newest}; rebuild or rewind");
+        let detail =
+            format!("position {position} stands beyond the head, which is {newest}; rebuild or rewind");
         return Err(foreign(detail, head));
     }
     Ok(())

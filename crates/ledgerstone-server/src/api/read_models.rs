@@ -19,8 +19,11 @@ use crate::api::route::{Kind, Parameter, parameter};
 use crate::api::state::Api;
 
 /// What `POST /v1/read-models/check` takes.
-pub(crate) const CHECK: &[Parameter] =
-    &[parameter("last", Kind::Whole, "how many of the newest events to try it on; 1,000 unless given, 100,000 at most")];
+pub(crate) const CHECK: &[Parameter] = &[parameter(
+    "last",
+    Kind::Whole,
+    "how many of the newest events to try it on; 1,000 unless given, 100,000 at most",
+)];
 
 /// The largest number of events that a declaration is tried on.
 const MAX_CHECKED: u64 = 100_000;
@@ -51,7 +54,11 @@ pub(crate) async fn declare(State(api): State<Api>, uri: Uri, WholeBody(body): W
 }
 
 /// Takes a declaration back.
-pub(crate) async fn undeclare(State(api): State<Api>, ReadModelName(name): ReadModelName, uri: Uri) -> Answered {
+pub(crate) async fn undeclare(
+    State(api): State<Api>,
+    ReadModelName(name): ReadModelName,
+    uri: Uri,
+) -> Answered {
     Parameters::of(&uri, &[])?;
     api.app.read_models.undeclare(&name).await.map_err(failed)?;
     done(StatusCode::OK, "undeclared")
@@ -67,7 +74,11 @@ pub(crate) async fn check(State(api): State<Api>, uri: Uri, WholeBody(body): Who
 }
 
 /// Begins to build a read model anew; `status` tells how far it is.
-pub(crate) async fn rebuild(State(api): State<Api>, ReadModelName(name): ReadModelName, uri: Uri) -> Answered {
+pub(crate) async fn rebuild(
+    State(api): State<Api>,
+    ReadModelName(name): ReadModelName,
+    uri: Uri,
+) -> Answered {
     Parameters::of(&uri, &[])?;
     status_of(&api, &name).await?;
     let read_models = api.app.read_models.clone();
@@ -113,7 +124,8 @@ fn done(status: StatusCode, outcome: &'static str) -> Answered {
 
 fn declaration(body: &[u8]) -> Result<&str, Failure> {
     if body.len() > MAX_DECLARATION_BYTES {
-        let detail = format!("a declaration of {} bytes is above the limit of {MAX_DECLARATION_BYTES}", body.len());
+        let detail =
+            format!("a declaration of {} bytes is above the limit of {MAX_DECLARATION_BYTES}", body.len());
         return Err(Problem::new(ErrorKind::Invalid, Code::TooLarge, detail).into());
     }
     std::str::from_utf8(body).map_err(|error| {
@@ -163,7 +175,11 @@ pub(crate) async fn troubles(api: &Api) -> Vec<String> {
     };
     let stopped = list.into_iter().filter(|model| model.state == ReadModelState::Stopped);
     let told = stopped.map(|model| {
-        format!("read model {} stopped: {}", model.name, model.stopped.unwrap_or_else(|| "no reason given".to_owned()))
+        format!(
+            "read model {} stopped: {}",
+            model.name,
+            model.stopped.unwrap_or_else(|| "no reason given".to_owned())
+        )
     });
     told.collect()
 }
@@ -173,7 +189,8 @@ pub(crate) async fn measure(api: &Api) {
     let Ok(list) = api.app.read_models.list().await else { return };
     for model in list {
         let name = model.name.as_str().to_owned();
-        metrics::gauge!("ledgerstone_read_model_lag_events", "read_model" => name.clone()).set(model.lag as f64);
+        metrics::gauge!("ledgerstone_read_model_lag_events", "read_model" => name.clone())
+            .set(model.lag as f64);
         let age = model.age.unwrap_or_default().as_secs_f64();
         metrics::gauge!("ledgerstone_read_model_lag_seconds", "read_model" => name.clone()).set(age);
         metrics::gauge!("ledgerstone_read_model_parked_keys", "read_model" => name).set(model.parked as f64);

@@ -20,10 +20,10 @@ use crate::api::state::Api;
 
 const DIRECTION: Parameter =
     parameter("direction", Kind::Choice(&["forwards", "backwards"]), "oldest or newest first");
-const LIMIT: Parameter = parameter("limit", Kind::Whole, "at most so many events; 1,000 unless given, 10,000 at most");
+const LIMIT: Parameter =
+    parameter("limit", Kind::Whole, "at most so many events; 1,000 unless given, 10,000 at most");
 const TYPE: Parameter = parameter("type", Kind::Texts, "only events of any of these types");
-const LOG: Parameter =
-    parameter("log", Kind::Choice(&["application", "system"]), "which of the two counts");
+const LOG: Parameter = parameter("log", Kind::Choice(&["application", "system"]), "which of the two counts");
 const RECORDED_FROM: Parameter = parameter("recorded_from", Kind::Time, "recorded at this time or later");
 const RECORDED_TO: Parameter = parameter("recorded_to", Kind::Time, "recorded before this time");
 const OCCURRED_FROM: Parameter = parameter("occurred_from", Kind::Time, "happened at this time or later");

@@ -129,7 +129,8 @@ pub fn router(api: &Api, options: Edge) -> Router {
 async fn unknown_path(uri: Uri) -> Failure {
     let path = uri.path();
     let near = nearest(path, ROUTES.iter().map(|route| route.path));
-    let hint = near.map_or_else(|| "/reference lists them all".to_owned(), |near| format!("did you mean {near}?"));
+    let hint =
+        near.map_or_else(|| "/reference lists them all".to_owned(), |near| format!("did you mean {near}?"));
     let problem = Problem::not_found(format!("there is no path {path:?}; {hint}"));
     match near {
         Some(near) => problem.with("nearest", near).into(),
@@ -145,7 +146,8 @@ async fn unknown_method(
     let of_path = ROUTES.iter().filter(|route| route.path == matched.as_str());
     let methods: Vec<_> = of_path.map(|route| route.method).collect();
     let detail = format!("{} takes {}, not {method}", matched.as_str(), methods.join(", "));
-    let mut problem = Problem::new(ErrorKind::Invalid, Code::InvalidInput, detail).with("allow", methods.join(", "));
+    let mut problem =
+        Problem::new(ErrorKind::Invalid, Code::InvalidInput, detail).with("allow", methods.join(", "));
     problem.status = 405;
     problem.into()
 }

@@ -1,6 +1,8 @@
 //! The events that every benchmark appends: 256 bytes of JSON, about 80 bytes of metadata.
 
-use ledgerstone::core::{Append, Batch, EventData, EventType, ExpectedRevision, InvalidName, Metadata, StreamId};
+use ledgerstone::core::{
+    Append, Batch, EventData, EventType, ExpectedRevision, InvalidName, Metadata, StreamId,
+};
 use uuid::Uuid;
 
 /// Makes an event with a random id, 256 bytes of JSON and about 80 bytes of metadata.

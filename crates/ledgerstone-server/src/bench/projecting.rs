@@ -29,7 +29,11 @@ pub fn projecting(models: ReadModels, model: CollectionName, events: u64) -> Wor
 }
 
 /// Reads one document of a read model.
-pub fn model_reads(documents: Arc<dyn DocumentStore>, collection: CollectionRef, key: DocumentKey) -> Workload {
+pub fn model_reads(
+    documents: Arc<dyn DocumentStore>,
+    collection: CollectionRef,
+    key: DocumentKey,
+) -> Workload {
     Workload::new("read an aggregate of 10,000 events from its read model", move |length| {
         let (documents, collection, key) = (Arc::clone(&documents), collection.clone(), key.clone());
         Box::pin(async move {

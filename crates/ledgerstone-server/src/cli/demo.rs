@@ -35,7 +35,8 @@ impl Demo {
         let opened = open_own(&session.settings.with_store(locator.clone())).await?;
         let bar = ProgressBar::count(&session.output, "recording", None);
         let recorded = AtomicU64::new(0);
-        let progress = |more: usize| bar.set(recorded.fetch_add(more as u64, Ordering::Relaxed) + more as u64);
+        let progress =
+            |more: usize| bar.set(recorded.fetch_add(more as u64, Ordering::Relaxed) + more as u64);
         let mut silent = std::io::sink();
         let json = session.output.json;
         let out: &mut dyn std::io::Write = if json { &mut silent } else { session.output.writer() };

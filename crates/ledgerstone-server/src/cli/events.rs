@@ -3,8 +3,8 @@
 use clap::{Args, Subcommand};
 use futures_util::StreamExt as _;
 use ledgerstone::core::{
-    CollectionName, EventJson, FieldName, Frames, LogKind, LogPoint, OrderBy, Position, RecordedEvent, Revision,
-    SelectJson, Selection, StreamId,
+    CollectionName, EventJson, FieldName, Frames, LogKind, LogPoint, OrderBy, Position, RecordedEvent,
+    Revision, SelectJson, Selection, StreamId,
 };
 use ledgerstone::engine::{Subscription, TYPES};
 use std::sync::Arc;
@@ -128,9 +128,9 @@ fn one_event(text: &str) -> Result<Selection, Failure> {
         let before = Position(position.saturating_sub(1));
         return Ok(Selection::all().after(before).up_to(Position(position)));
     }
-    let parsed = text.rsplit_once('@').and_then(|(stream, revision)| {
-        Some((StreamId::new(stream).ok()?, Revision(revision.parse().ok()?)))
-    });
+    let parsed = text
+        .rsplit_once('@')
+        .and_then(|(stream, revision)| Some((StreamId::new(stream).ok()?, Revision(revision.parse().ok()?))));
     let Some((stream, revision)) = parsed else {
         return Err(Failure::usage(format!("{text:?} names no event"))
             .with_help("give a position such as 42, or a stream and a revision such as account-1@0"));

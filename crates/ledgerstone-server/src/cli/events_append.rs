@@ -5,8 +5,8 @@ use std::path::Path;
 
 use clap::Args;
 use ledgerstone::core::{
-    Append as AppendEvents, Appended, AppendedJson, Batch, BatchJson, EventData, EventJson, ExpectedRevision, OffsetTime,
-    StreamId,
+    Append as AppendEvents, Appended, AppendedJson, Batch, BatchJson, EventData, EventJson, ExpectedRevision,
+    OffsetTime, StreamId,
 };
 use serde_json::value::RawValue;
 use uuid::Uuid;

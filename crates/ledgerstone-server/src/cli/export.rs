@@ -140,7 +140,11 @@ fn failed(error: ExportError, path: &Path) -> Failure {
         ExportError::Read(error) => error.into(),
         ExportError::Write(error) => {
             let failure = Failure::io(path.display(), &error);
-            if error.kind() == std::io::ErrorKind::BrokenPipe { failure.with_exit(Exit::Done) } else { failure }
+            if error.kind() == std::io::ErrorKind::BrokenPipe {
+                failure.with_exit(Exit::Done)
+            } else {
+                failure
+            }
         }
     }
 }

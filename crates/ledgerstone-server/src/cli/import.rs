@@ -66,10 +66,8 @@ impl ImportCommand {
             return crate::cli::import_restore::run(session, &self.file).await;
         }
         let import = self.to_import(session)?;
-        if let Input::File(path) = &import.input {
-            // A wrong name must not leave an empty store behind.
-            std::fs::metadata(path).map_err(|error| Failure::io(path.display(), &error))?;
-        }
+        // A wrong name must not leave an empty store behind.
+        import.check()?;
         let opened = session.open(Access::Write).await?;
         let stop = Arc::new(AtomicBool::new(false));
         let interrupted = tokio::spawn(raise_when_stopped(Arc::clone(&stop)));
@@ -90,8 +88,10 @@ impl ImportCommand {
             (Some(source), _) => source.clone(),
             (None, Input::File(path)) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             (None, Input::Stdin) => {
-                return Err(Failure::usage("standard input has no name; rows could not be told from earlier ones")
-                    .with_help("name the source with --source"));
+                return Err(Failure::usage(
+                    "standard input has no name; rows could not be told from earlier ones",
+                )
+                .with_help("name the source with --source"));
             }
         };
         if let Some(zone) = &self.zone {
@@ -122,9 +122,8 @@ fn delimiter(text: &str) -> Result<u8, Failure> {
     match text.as_bytes() {
         _ if text == "tab" || text == "\\t" => Ok(b'\t'),
         [one] if !matches!(one, b'"' | b'\n' | b'\r') => Ok(*one),
-        _ => Err(Failure::usage(format!("--delimiter {text:?} is not one character")).with_help(
-            "give one character, such as ';', or tab",
-        )),
+        _ => Err(Failure::usage(format!("--delimiter {text:?} is not one character"))
+            .with_help("give one character, such as ';', or tab")),
     }
 }
 
@@ -167,8 +166,10 @@ fn conclude(session: &mut Session, store: &str, summary: &Summary) -> Result<Exi
     }
     if summary.rejected > 0 {
         let file = summary.rejects_file.as_deref().unwrap_or(std::path::Path::new("")).display().to_string();
-        let message =
-            format!("{} of {} rows were rejected; {file} has each with its reason", summary.rejected, summary.read);
+        let message = format!(
+            "{} of {} rows were rejected; {file} has each with its reason",
+            summary.rejected, summary.read
+        );
         return Err(Failure::new(ErrorKind::Invalid, Code::RowsRejected, message)
             .with("rejected", summary.rejected)
             .with("rejects_file", file));

@@ -39,7 +39,8 @@ pub(super) async fn run(session: &mut Session, file: &Path) -> Result<Exit, Fail
         crate::serve::stop_signal().await;
         raised.store(true, Ordering::Relaxed);
     });
-    let bar = ProgressBar::bytes(&session.output, "restoring", std::fs::metadata(file).ok().map(|file| file.len()));
+    let bar =
+        ProgressBar::bytes(&session.output, "restoring", std::fs::metadata(file).ok().map(|file| file.len()));
     let locator = opened.locator.clone();
     let restored = blocking(move || write(&input, heads, &locator, &stop, &bar)).await;
     interrupted.abort();

@@ -125,7 +125,8 @@ impl ReadModels {
             Self::Replay(Replay { name, key }) => {
                 let report = desk.replay(&name, key.as_deref()).await?;
                 print(session, &report)?;
-                let failed = report.get("failed").and_then(Value::as_array).is_some_and(|failed| !failed.is_empty());
+                let failed =
+                    report.get("failed").and_then(Value::as_array).is_some_and(|failed| !failed.is_empty());
                 return Ok(if failed { Exit::Partly } else { Exit::Done });
             }
             Self::Discard(Discard { name, key, reason, .. }) => {

@@ -106,7 +106,8 @@ impl Query {
     }
 
     fn to_filter(&self, fields: &[Field]) -> Result<Filter, Failure> {
-        let mut filters = self.equal.iter().map(|text| equality(text, fields)).collect::<Result<Vec<_>, _>>()?;
+        let mut filters =
+            self.equal.iter().map(|text| equality(text, fields)).collect::<Result<Vec<_>, _>>()?;
         if let Some(json) = &self.filter {
             let filter = serde_json::from_str(json).map_err(|error| {
                 Failure::usage(format!("the filter is not valid: {error}"))

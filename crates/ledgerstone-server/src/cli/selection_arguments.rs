@@ -2,8 +2,8 @@
 
 use clap::Args;
 use ledgerstone::core::{
-    Direction, EventType, LogKind, Position, Query, QueryItem, Revision, Selection, StreamId, Tag, TenantScope,
-    TimeRange, Timestamp,
+    Direction, EventType, LogKind, Position, Query, QueryItem, Revision, Selection, StreamId, Tag,
+    TenantScope, TimeRange, Timestamp,
 };
 
 use crate::failure::Failure;
@@ -98,8 +98,5 @@ impl SelectionArguments {
 }
 
 fn span(from: Option<&str>, to: Option<&str>) -> Result<TimeRange, Failure> {
-    Ok(TimeRange {
-        from: from.map(Timestamp::parse).transpose()?,
-        to: to.map(Timestamp::parse).transpose()?,
-    })
+    Ok(TimeRange { from: from.map(Timestamp::parse).transpose()?, to: to.map(Timestamp::parse).transpose()? })
 }

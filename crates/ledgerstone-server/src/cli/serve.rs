@@ -34,12 +34,12 @@ impl Serve {
 
     pub(super) async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
         let settings = &session.settings;
-        let invalid =
-            |message: String| Failure::new(ErrorKind::Misconfigured, Code::Configuration, message);
+        let invalid = |message: String| Failure::new(ErrorKind::Misconfigured, Code::Configuration, message);
         init_logs(settings.log.format, &settings.log.filter).map_err(invalid)?;
         let authenticator = match &settings.server.token {
             Some(token) => {
-                let token: Arc<dyn Authenticator> = Arc::new(StaticToken::new(token.expose()).map_err(invalid)?);
+                let token: Arc<dyn Authenticator> =
+                    Arc::new(StaticToken::new(token.expose()).map_err(invalid)?);
                 Some(token)
             }
             None => None,
@@ -62,7 +62,9 @@ impl Serve {
             session.output.document(&json!({ "address": address, "store": opened.locator.to_string() }))?;
             session.output.flush()?;
         } else {
-            session.output.remark(format!("serving {} at http://{address} (reference: /reference)", opened.locator));
+            session
+                .output
+                .remark(format!("serving {} at http://{address} (reference: /reference)", opened.locator));
         }
         let served = server.run(stop_signal()).await;
         opened.backend.close().await;

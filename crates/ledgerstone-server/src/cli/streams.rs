@@ -5,7 +5,8 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use futures_util::StreamExt as _;
 use ledgerstone::core::{
-    CollectionName, FieldName, Filter, OrderBy, RecordedEvent, Revision, SelectJson, Selection, StreamId, StreamState,
+    CollectionName, FieldName, Filter, OrderBy, RecordedEvent, Revision, SelectJson, Selection, StreamId,
+    StreamState,
 };
 use ledgerstone::engine::{STREAMS, Scoped, StreamAdmin};
 use serde_json::{Value, json};

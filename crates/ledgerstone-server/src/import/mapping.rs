@@ -118,7 +118,9 @@ impl Mapping {
             let at = find_column(name, header, "--types")?;
             let Some(column) = self.data.iter_mut().find(|column| column.at == at) else {
                 let message = format!("--types {name}: the column is not part of the data");
-                return Err(Failure::usage(message).with_help("add it with --map data=…, or leave the type out"));
+                return Err(
+                    Failure::usage(message).with_help("add it with --map data=…, or leave the type out")
+                );
             };
             column.kind = kind;
         }

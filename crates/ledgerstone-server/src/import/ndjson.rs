@@ -32,8 +32,18 @@ const KEYS: &[&str] = &[
     "batch",
 ];
 
+/// A line: its number and its bytes.
+pub(super) struct Line {
+    /// Its number, from 1.
+    pub(super) number: u64,
+    /// Its bytes without its end, or only the first of them.
+    pub(super) raw: Vec<u8>,
+    /// Whether it was so long that only its beginning was kept.
+    pub(super) is_cut: bool,
+}
+
 /// Reads the next line that is not blank.
-pub(super) fn next_line(source: &mut Source) -> Result<Option<(u64, Result<Vec<u8>, Vec<u8>>)>, Failure> {
+pub(super) fn next_line(source: &mut Source) -> Result<Option<Line>, Failure> {
     let mut scanned = 0;
     loop {
         let found = source.ahead().iter().skip(scanned).position(|byte| *byte == b'\n');
@@ -55,14 +65,14 @@ pub(super) fn next_line(source: &mut Source) -> Result<Option<(u64, Result<Vec<u
         let raw = source.ahead().get(..end).unwrap_or_default().trim_ascii().to_vec();
         source.take(end);
         if !raw.is_empty() {
-            return Ok(Some((line, Ok(raw))));
+            return Ok(Some(Line { number: line, raw, is_cut: false }));
         }
         scanned = 0;
     }
 }
 
 /// Passes over a line that is too long, and returns its beginning.
-fn skip_line(source: &mut Source) -> Result<(u64, Result<Vec<u8>, Vec<u8>>), Failure> {
+fn skip_line(source: &mut Source) -> Result<Line, Failure> {
     const SHOWN: usize = 4096;
     let line = source.line();
     let beginning = source.ahead().get(..SHOWN).unwrap_or_default().to_vec();
@@ -70,20 +80,20 @@ fn skip_line(source: &mut Source) -> Result<(u64, Result<Vec<u8>, Vec<u8>>), Fai
         let end = source.ahead().iter().position(|byte| *byte == b'\n');
         source.take(end.map_or(source.ahead().len(), |at| at + 1));
         if end.is_some() || !source.fill()? {
-            return Ok((line, Err(beginning)));
+            return Ok(Line { number: line, raw: beginning, is_cut: true });
         }
     }
 }
 
 /// Reads the next row.
 pub(super) fn next(source: &mut Source, rules: &Rules) -> Result<Option<Record>, Failure> {
-    let Some((line, raw)) = next_line(source)? else { return Ok(None) };
-    Ok(Some(match raw {
-        Ok(raw) => Record { line, row: parse(&raw, rules), raw },
-        Err(raw) => {
-            Record { line, row: Err(format!("the row has more than {MAX_ROW_BYTES} bytes")), raw }
-        }
-    }))
+    let Some(line) = next_line(source)? else { return Ok(None) };
+    let row = if line.is_cut {
+        Err(format!("the row has more than {MAX_ROW_BYTES} bytes"))
+    } else {
+        parse(&line.raw, rules)
+    };
+    Ok(Some(Record { line: line.number, raw: line.raw, row }))
 }
 
 /// Makes a row of a line.

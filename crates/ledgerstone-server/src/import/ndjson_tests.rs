@@ -26,7 +26,9 @@ fn rejected(line: &[u8]) -> String {
 
 #[test]
 fn the_payload_is_kept_byte_for_byte() {
-    let row = row(r#"{"stream":"a-1","type":"x","data":{"b": 1.00,  "a":2},"occurred_at":"2011-10-11 13:45:40+02:00"}"#);
+    let row = row(
+        r#"{"stream":"a-1","type":"x","data":{"b": 1.00,  "a":2},"occurred_at":"2011-10-11 13:45:40+02:00"}"#,
+    );
     assert_eq!(row.event.payload.as_ref(), br#"{"b": 1.00,  "a":2}"#);
     assert_eq!(row.event.metadata.source.as_deref(), Some("feed"));
     assert_eq!(row.event.metadata.occurred_at.map(|time| time.offset), Some(Some(7200)));

@@ -39,12 +39,8 @@ impl Rejects {
     /// Adds a row; one that is no text is kept as base64.
     pub(super) fn add(&mut self, line: u64, raw: &[u8], reason: &str) -> Result<(), Failure> {
         let text = std::str::from_utf8(raw).ok();
-        let reject = Reject {
-            line,
-            reason,
-            row: text,
-            row_base64: text.is_none().then(|| STANDARD.encode(raw)),
-        };
+        let reject =
+            Reject { line, reason, row: text, row_base64: text.is_none().then(|| STANDARD.encode(raw)) };
         let mut json = serde_json::to_vec(&reject).unwrap_or_default();
         json.push(b'\n');
         let path = self.path.display();
@@ -66,9 +62,8 @@ impl Rejects {
     /// The file of an earlier run goes away even if there were none, so that nobody mends rows twice.
     pub(super) fn finish(mut self) -> Result<Option<PathBuf>, Failure> {
         let path = self.path.display();
-        let failed = |error: std::io::Error| {
-            Failure::io(format!("the rejects file {path} cannot be written"), &error)
-        };
+        let failed =
+            |error: std::io::Error| Failure::io(format!("the rejects file {path} cannot be written"), &error);
         let Some(mut file) = self.file.take() else {
             return match std::fs::remove_file(&self.path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(error)),

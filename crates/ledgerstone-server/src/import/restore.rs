@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::StreamExt as _;
 use ledgerstone::core::{
-    Code, ErrorKind, EventJson, EventStore, Frames, Heads, LogKind, Position, RecordedEvent, Selection, TenantScope,
+    Code, ErrorKind, EventJson, EventStore, Frames, Heads, LogKind, Position, RecordedEvent, Selection,
+    TenantScope,
 };
 use ledgerstone::stores::Restore;
 use serde::Serialize;
@@ -145,14 +146,18 @@ impl RestoreFile {
     }
 
     fn next(&mut self) -> Result<Option<RecordedEvent>, Failure> {
-        let Some((line, raw)) = next_line(&mut self.source)? else { return Ok(None) };
+        let Some(line) = next_line(&mut self.source)? else { return Ok(None) };
+        let number = line.number;
         let invalid = |reason: String| {
-            Failure::usage(format!("line {line}: {reason}"))
-                .with("line", line)
+            Failure::usage(format!("line {number}: {reason}"))
+                .with("line", number)
                 .with_help("restore a file that ledgerstone export wrote, unchanged; nothing was written")
         };
-        let raw = raw.map_err(|_| invalid("the line is too long".to_owned()))?;
-        let json: EventJson = serde_json::from_slice(&raw).map_err(|error| invalid(error.to_string()))?;
+        if line.is_cut {
+            return Err(invalid("it is too long".to_owned()));
+        }
+        let json: EventJson =
+            serde_json::from_slice(&line.raw).map_err(|error| invalid(error.to_string()))?;
         let event = json.to_recorded().map_err(|error| invalid(error.to_string()))?;
         if (event.log() == LogKind::System) != (json.log == Some(LogKind::System)) {
             return Err(invalid("its type belongs to the other count than the line says".to_owned()));

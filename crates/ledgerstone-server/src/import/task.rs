@@ -120,6 +120,18 @@ impl Import {
         Ok(summary)
     }
 
+    /// Looks whether the input is there and the columns that are mapped too, before a store is opened.
+    pub fn check(&self) -> Result<(), Failure> {
+        if self.input == Input::Stdin {
+            return Ok(());
+        }
+        let mut source = self.input.open()?;
+        if self.format == Format::Csv {
+            CsvReader::new(&mut source, self.delimiter, &self.mapping)?;
+        }
+        Ok(())
+    }
+
     /// Returns the size of the input as it is stored, if it is known.
     pub fn size(&self) -> Option<u64> {
         self.input.size()

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledgerstone::core::{
-    Append, Appended, Batch, EventStore, EventStoreError, ExpectedRevision, MarkChange, Refusal, Retry, StreamId,
-    Tenant,
+    Append, Appended, Batch, EventStore, EventStoreError, ExpectedRevision, MarkChange, Refusal, Retry,
+    StreamId, Tenant,
 };
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -88,7 +88,12 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Begins where a mark stands.
-    pub(super) fn new(events: Arc<dyn EventStore>, tenant: Tenant, handle: Handle, mark: ProgressMark) -> Self {
+    pub(super) fn new(
+        events: Arc<dyn EventStore>,
+        tenant: Tenant,
+        handle: Handle,
+        mark: ProgressMark,
+    ) -> Self {
         Self { events, tenant, handle, mark: Some(mark), under_way: None }
     }
 
@@ -104,7 +109,7 @@ impl Writer {
     /// Waits for the chunk under way.
     pub(super) fn settle(&mut self) -> Result<Written, Failure> {
         let Some(under_way) = self.under_way.take() else { return Ok(Written::default()) };
-        let joined = self.handle.block_on(under_way).map_err(|error| anyhow::Error::new(error))?;
+        let joined = self.handle.block_on(under_way).map_err(anyhow::Error::new)?;
         let (mark, written) = joined?;
         self.mark = Some(mark);
         Ok(written)
@@ -142,7 +147,8 @@ async fn write(
             progress.exact = false;
             let stored = mark.progress.clone().unwrap_or_default();
             let change = mark.advance(Progress { exact: false, ..stored });
-            append(&*events, Batch { tenant: tenant.clone(), marks: vec![change], ..Batch::default() }).await?;
+            append(&*events, Batch { tenant: tenant.clone(), marks: vec![change], ..Batch::default() })
+                .await?;
             written = one_by_one(&*events, &tenant, chunk).await?;
             let change = mark.advance(progress);
             append(&*events, Batch { tenant, marks: vec![change], ..Batch::default() }).await?;
@@ -209,7 +215,9 @@ async fn append(events: &dyn EventStore, batch: Batch) -> Result<(Appended, Repe
     let mut attempt = 1;
     loop {
         let error = match events.append(batch.clone()).await {
-            Ok(appended) if appended.repeated && attempt == 1 => return Ok((appended, Repetition::Unexpected)),
+            Ok(appended) if appended.repeated && attempt == 1 => {
+                return Ok((appended, Repetition::Unexpected));
+            }
             Ok(appended) => return Ok((appended, Repetition::None)),
             Err(error) => error,
         };

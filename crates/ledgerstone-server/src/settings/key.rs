@@ -53,9 +53,7 @@ pub(super) const KEYS: &[Key] = &[
         name: "server.body_bytes",
         expects: "a number of bytes from 1024 to 268435456",
         secret: false,
-        set: |settings, text| {
-            number(text, 1024, 268_435_456).map(|bytes| settings.server.body_bytes = bytes)
-        },
+        set: |settings, text| number(text, 1024, 268_435_456).map(|bytes| settings.server.body_bytes = bytes),
     },
     Key {
         name: "server.drain_seconds",

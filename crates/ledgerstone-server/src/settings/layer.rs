@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::key::Key;
 use super::InvalidSettings;
+use super::key::Key;
 
 /// The beginning of every variable of ours.
 const PREFIX: &str = "LEDGERSTONE__";
@@ -81,22 +81,15 @@ pub(super) fn read_file(path: &Path, required: bool) -> Result<Option<Vec<Given>
 
 fn collect(table: &DeTable<'_>, prefix: &str, origin: &dyn Fn(usize) -> Origin, given: &mut Vec<Given>) {
     for (key, value) in table.iter() {
-        let name = if prefix.is_empty() {
-            key.get_ref().to_string()
-        } else {
-            format!("{prefix}.{}", key.get_ref())
-        };
-        match value.get_ref() {
-            DeValue::Table(inner) if !inner.is_empty() && Key::find(&name).is_none() => {
-                // A section that nobody knows is told as such, and not key by key.
-                if prefix.is_empty() && Key::is_section(&name) {
-                    collect(inner, &name, origin, given);
-                    continue;
-                }
-            }
-            DeValue::Table(_) if Key::is_section(&name) => continue,
-            _ => {}
+        let name =
+            if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
+        if let DeValue::Table(inner) = value.get_ref()
+            && Key::is_section(&name)
+        {
+            collect(inner, &name, origin, given);
+            continue;
         }
+        // A section that nobody knows is told as such, and not key by key.
         given.push(Given { key: name, value: scalar(value.get_ref()), origin: origin(key.span().start) });
     }
 }

@@ -12,7 +12,8 @@ pub(crate) fn add(trials: &mut Trials) {
     trials.add("read::events_come_a_line_each_if_asked_for", || async {
         let server = running().await;
         filled(&server).await;
-        let answer = server.call("GET", "/v1/events?limit=2", &[("accept", "application/x-ndjson")], "").await;
+        let answer =
+            server.call("GET", "/v1/events?limit=2", &[("accept", "application/x-ndjson")], "").await;
         assert_eq!(answer.text().lines().count(), 2);
         assert_eq!(answer.header("ledgerstone-read-to"), Some("2"));
         assert_eq!(answer.header("ledgerstone-more"), Some("true"));
@@ -59,9 +60,13 @@ pub(crate) fn add(trials: &mut Trials) {
 }
 
 async fn filled(server: &Running) {
-    for (stream, event_type) in
-        [("account-1", "Opened"), ("order-1", "Placed"), ("account-1", "Named"), ("account-2", "Opened"), ("account-1", "Closed")]
-    {
+    for (stream, event_type) in [
+        ("account-1", "Opened"),
+        ("order-1", "Placed"),
+        ("account-1", "Named"),
+        ("account-2", "Opened"),
+        ("account-1", "Closed"),
+    ] {
         server.append(stream, event_type).await;
     }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use ledgerstone::core::{Clock, HttpClient as _, HttpRequest, HttpResponse, Problem, SystemClock, TimeOrderedIds};
+use ledgerstone::core::{
+    Clock, HttpClient as _, HttpRequest, HttpResponse, Problem, SystemClock, TimeOrderedIds,
+};
 use ledgerstone::engine::{ReadModelOptions, ReadModels};
 use ledgerstone::http::{ClientOptions, ReqwestClient};
 use ledgerstone::stores::{Backend, Resources, open};
@@ -53,7 +55,12 @@ impl Answer {
     pub(crate) fn problem(&self, status: u16, code: &str) -> Problem {
         assert_eq!(self.header("content-type"), Some(Problem::MEDIA_TYPE), "{}", self.text());
         let problem: Problem = serde_json::from_slice(&self.body).expect("a problem");
-        assert_eq!((self.status, problem.status, problem.code.as_str()), (status, status, code), "{}", self.text());
+        assert_eq!(
+            (self.status, problem.status, problem.code.as_str()),
+            (status, status, code),
+            "{}",
+            self.text()
+        );
         assert_eq!(problem.type_uri, format!("/errors/{code}"));
         assert!(problem.correlation.is_some(), "{}", self.text());
         problem
@@ -121,7 +128,8 @@ impl Running {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> HttpResponse {
-        let mut headers: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut headers: Vec<_> =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         if let Some(token) = &self.token {
             headers.push(("authorization".to_owned(), format!("Bearer {token}")));
         }

@@ -49,7 +49,11 @@ pub(crate) fn add(trials: &mut Trials) {
         let server = running().await;
         for path in ["/", "/reference", "/errors", "/errors/LS0009"] {
             let page = server.get(path).await;
-            assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")), "{path}");
+            assert_eq!(
+                (page.status, page.header("content-type")),
+                (200, Some("text/html; charset=utf-8")),
+                "{path}"
+            );
             assert!(!page.text().contains("<script") && !page.text().contains("//cdn"), "{path}");
         }
         server.get("/errors/LS9999").await.problem(404, "LS0033");
@@ -114,11 +118,22 @@ async fn every_path() -> CaseResult {
     let server = running().await;
     ready(&server, "/health/ready", 200).await?;
     for route in ROUTES.iter().filter(|route| route.path != "/v1/follow") {
-        let path = route.path.replace("{stream}", "a-1").replace("{name}", "$types").replace("{key}", "k").replace("{code}", "1");
+        let path = route
+            .path
+            .replace("{stream}", "a-1")
+            .replace("{name}", "$types")
+            .replace("{key}", "k")
+            .replace("{code}", "1");
         let answer = server.call(route.method, &path, &[], "").await;
-        let code = serde_json::from_slice::<Value>(&answer.body).ok().and_then(|body| body["detail"].as_str().map(str::to_owned));
+        let code = serde_json::from_slice::<Value>(&answer.body)
+            .ok()
+            .and_then(|body| body["detail"].as_str().map(str::to_owned));
         let detail = code.unwrap_or_default();
-        assert!(!detail.contains("there is no path") && answer.status != 405, "{} {path}: {detail}", route.method);
+        assert!(
+            !detail.contains("there is no path") && answer.status != 405,
+            "{} {path}: {detail}",
+            route.method
+        );
         assert!(answer.status != 500, "{} {path}: {}", route.method, answer.text());
         // Each documented parameter is known to the handler: it complains of the value, not of the name.
         for parameter in route.parameters {
@@ -126,7 +141,8 @@ async fn every_path() -> CaseResult {
             assert!(!answer.text().contains("there is no parameter"), "{path}: {}", parameter.name);
         }
         // A model's fields are parameters too, so what is unknown there depends on the model.
-        let any = route.path.ends_with("/{name}") || route.path == "/metrics" || route.path.starts_with("/health/");
+        let any =
+            route.path.ends_with("/{name}") || route.path == "/metrics" || route.path.starts_with("/health/");
         if route.method == "GET" && !any {
             let answer = server.call(route.method, &format!("{path}?surely_unknown=1"), &[], "").await;
             assert_eq!(answer.status, 400, "{path}: {}", answer.text());

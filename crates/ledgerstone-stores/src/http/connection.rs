@@ -97,14 +97,16 @@ impl Connection {
         let mut answer = BytesMut::new();
         while let Some(piece) = response.body.try_next().await.map_err(CallError::Broken)? {
             if answer.len() + piece.len() > MAX_ANSWER_BYTES {
-                let message = format!("the answer is above the limit of {MAX_ANSWER_BYTES} bytes; ask for less");
+                let message =
+                    format!("the answer is above the limit of {MAX_ANSWER_BYTES} bytes; ask for less");
                 return Err(CallError::Broken(indeterminate(operation, message)));
             }
             answer.extend_from_slice(&piece);
         }
         if (200..300).contains(&response.status) {
             return serde_json::from_slice(&answer).map_err(|error| {
-                let message = "the answer is not what a ledgerstone server of this version gives; check the address";
+                let message =
+                    "the answer is not what a ledgerstone server of this version gives; check the address";
                 CallError::Broken(indeterminate(operation, message).with_source(error))
             });
         }
@@ -145,7 +147,8 @@ fn indeterminate(operation: &'static str, message: impl Into<String>) -> Backend
 
 /// Tells what an answer without a problem document may mean: something else answered.
 fn strange_status(operation: &'static str, status: u16) -> BackendError {
-    let message = format!("the answer has status {status} and is none of a ledgerstone server; check the address");
+    let message =
+        format!("the answer has status {status} and is none of a ledgerstone server; check the address");
     let kind = match status {
         429 => ErrorKind::Throttled,
         502 | 503 => ErrorKind::Unavailable,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ledgerstone_core::{
     Alteration, BackendError, Collection, CollectionId, CollectionRef, Commit, Document,
-    DocumentCapabilities, DocumentKey, DocumentPageJson, DocumentStore, DocumentStoreError, ErrorKind, Filter,
-    KeysJson, LogPoint, Page, Select, SelectJson, Tenant, TenantScope, nearest,
+    DocumentCapabilities, DocumentKey, DocumentPageJson, DocumentStore, DocumentStoreError, ErrorKind,
+    Filter, KeysJson, LogPoint, Page, Select, SelectJson, Tenant, TenantScope, nearest,
 };
 use serde::Deserialize;
 

@@ -81,7 +81,8 @@ impl EventStore for HttpEvents {
 
     fn changes(&self) -> BoxStream<'static, Heads> {
         let watch = Watch { connection: Arc::clone(&self.connection), known: None, pause: PAUSES.0 };
-        futures_util::stream::unfold(watch, |mut watch| async move { Some((watch.next().await, watch)) }).boxed()
+        futures_util::stream::unfold(watch, |mut watch| async move { Some((watch.next().await, watch)) })
+            .boxed()
     }
 
     async fn marks(&self, tenant: TenantScope, prefix: &str) -> Result<Vec<Mark>, EventStoreError> {
@@ -185,5 +186,10 @@ impl Watch {
 }
 
 fn unreadable(operation: &'static str, message: String) -> BackendError {
-    BackendError::new(ErrorKind::Corrupt, BACKEND, operation, format!("the answer does not read back: {message}"))
+    BackendError::new(
+        ErrorKind::Corrupt,
+        BACKEND,
+        operation,
+        format!("the answer does not read back: {message}"),
+    )
 }

@@ -53,7 +53,7 @@ fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, Backen
     let documents = Arc::new(SqliteDocuments::open(Arc::clone(&database))?);
     let events = SqliteEvents::open(Arc::clone(&database), Arc::clone(&resources.clock), &*resources.ids)?;
     let events = Arc::new(events);
-    let closing = Arc::new(Open { events: Arc::clone(&events), database });
+    let closing = Arc::new(Open { events: Arc::clone(&events), documents: Arc::clone(&documents), database });
     Ok(Backend::new(events, documents).closed_by(closing, Some(ownership)))
 }
 
@@ -61,6 +61,7 @@ fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, Backen
 #[derive(Debug)]
 struct Open {
     events: Arc<GroupCommit<SqliteEvents>>,
+    documents: Arc<SqliteDocuments>,
     database: Arc<Database>,
 }
 
@@ -68,6 +69,13 @@ struct Open {
 impl Closing for Open {
     async fn close(&self) {
         self.events.close().await;
-        self.database.close();
+        let (documents, database) = (Arc::clone(&self.documents), Arc::clone(&self.database));
+        let closed = tokio::task::spawn_blocking(move || {
+            documents.close();
+            database.close();
+        });
+        if let Err(error) = closed.await {
+            tracing::warn!(%error, "the database was not closed in order");
+        }
     }
 }

@@ -200,10 +200,10 @@ impl Mutant {
         let stands = self.sound.checkpoint(&step.collection).await?;
         match self.fault {
             Fault::IgnoresFrom => step.from = stands,
-            Fault::ComparesPositionsOnly => {
-                if step.from.map(|from| from.position) == stands.map(|stands| stands.position) {
-                    step.from = stands;
-                }
+            Fault::ComparesPositionsOnly
+                if step.from.map(|from| from.position) == stands.map(|stands| stands.position) =>
+            {
+                step.from = stands;
             }
             Fault::ChecksThenWrites if step.from == stands => {
                 tokio::time::sleep(Duration::from_millis(5)).await;

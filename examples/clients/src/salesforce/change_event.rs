@@ -67,8 +67,8 @@ pub struct ChangeEvent {
 impl ChangeEvent {
     /// Reads one line of the feed.
     pub fn parse(line: &str) -> Result<Self, MalformedChange> {
-        let mut fields: Map<String, Value> =
-            serde_json::from_str(line).map_err(|error| MalformedChange(format!("no JSON object: {error}")))?;
+        let mut fields: Map<String, Value> = serde_json::from_str(line)
+            .map_err(|error| MalformedChange(format!("no JSON object: {error}")))?;
         let header = fields
             .remove("ChangeEventHeader")
             .ok_or_else(|| MalformedChange("there is no ChangeEventHeader".to_owned()))?;

@@ -56,7 +56,8 @@ async fn other_rules_are_filled_beside_the_live_ones_which_go_on_being_fed() {
 async fn a_change_of_indexes_rebuilds_nothing() {
     let world = world().await;
     world.models.declare(FIRST).await.expect("declares");
-    let info = world.models.declare(&FIRST.replace("indexed = true", "indexed = false")).await.expect("declares");
+    let info =
+        world.models.declare(&FIRST.replace("indexed = true", "indexed = false")).await.expect("declares");
     assert!(info.recorded && !info.rebuilding);
     let status = world.models.status(&name("numbers")).await.expect("status");
     assert!(!status.fields[0].indexed);

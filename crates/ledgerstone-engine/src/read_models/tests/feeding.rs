@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use ledgerstone_core::Code;
-use tokio::sync::Notify;
 
 use super::*;
 use crate::read_models::error::ReadModelError;
@@ -15,9 +14,11 @@ async fn every_event_is_applied_once_in_batches() {
     world.models.register(Arc::new(Sums::default())).await.expect("registers");
     world.numbers(50).await;
     let batches = AtomicU32::new(0);
-    let count = |_| drop(batches.fetch_add(1, Ordering::SeqCst));
+    let count = |_| {
+        batches.fetch_add(1, Ordering::SeqCst);
+    };
     let progress = world.models.catch_up(&name("sums"), &count).await.expect("catches up");
-    assert_eq!((progress.position.0, progress.head.0, progress.parked), (50, 50, 0));
+    assert_eq!((progress.position.0, progress.head.0, progress.events, progress.parked), (50, 50, 50, 0));
     assert_eq!(batches.load(Ordering::SeqCst), 8, "fifty events in batches of seven");
     assert_eq!(world.documents("sums").await, expected(50));
     world.catch_up("sums").await;
@@ -26,26 +27,31 @@ async fn every_event_is_applied_once_in_batches() {
 
 #[tokio::test]
 async fn a_projector_killed_between_batches_loses_and_doubles_nothing() {
-    let world = world().await;
+    killed_again_and_again(&world().await, 2).await;
+}
+
+#[tokio::test]
+async fn a_projector_killed_at_any_moment_over_a_file_loses_and_doubles_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (world, backend) = file_world(folder.path()).await;
+    killed_again_and_again(&world, 9).await;
+    drop(world);
+    backend.close().await;
+}
+
+/// Drops the projector after ever more steps of its future, wherever that is, until it gets through.
+async fn killed_again_and_again(world: &World, first: usize) {
     world.numbers(100).await;
     let mut kills = 0;
-    loop {
+    for polls in first.. {
         let models = world.another();
         models.register(Arc::new(Sums::default())).await.expect("registers");
-        let (killer, batches) = (Arc::new(Notify::new()), AtomicU32::new(0));
-        let report = |_| {
-            if batches.fetch_add(1, Ordering::SeqCst) == 1 {
-                killer.notify_one();
-            }
-        };
-        let model = name("sums");
-        tokio::select! {
-            biased;
-            () = killer.notified() => kills += 1,
-            done = models.catch_up(&model, &report) => {
+        match killed_after(polls, models.catch_up(&name("sums"), &|_| {})).await {
+            Some(done) => {
                 done.expect("catches up");
                 break;
             }
+            None => kills += 1,
         }
     }
     assert!(kills > 2, "it was killed {kills} times");
@@ -106,12 +112,13 @@ async fn waiting_in_vain_says_where_the_model_stands() {
     let world = world().await;
     world.models.register(Arc::new(Sums::default())).await.expect("registers");
     let point = world.append("s-1", "Number", json!({"n": 1})).await;
-    let wait = |point| world.models.wait_for(&*NAME, point, Duration::from_millis(60));
+    let wait = |point| world.models.wait_for(&NAME, point, Duration::from_millis(60));
     static NAME: std::sync::LazyLock<CollectionName> = std::sync::LazyLock::new(|| name("sums"));
     let error = wait(point).await.expect_err("nobody feeds it");
     assert_eq!(error.code(), Code::WaitTimedOut);
     assert!(matches!(error, ReadModelError::WaitTimedOut { stands, .. } if stands.0 == 0), "{error}");
-    let foreign = LogPoint { log: ledgerstone_core::LogIdentity { id: Uuid::from_u128(1), epoch: 1 }, ..point };
+    let foreign =
+        LogPoint { log: ledgerstone_core::LogIdentity { id: Uuid::from_u128(1), epoch: 1 }, ..point };
     assert_eq!(wait(foreign).await.expect_err("another log").code(), Code::ForeignPosition);
     let beyond = LogPoint { position: ledgerstone_core::Position(99), ..point };
     assert_eq!(wait(beyond).await.expect_err("beyond the head").code(), Code::ForeignPosition);

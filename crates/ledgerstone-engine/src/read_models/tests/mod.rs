@@ -109,6 +109,30 @@ async fn world_with(options: ReadModelOptions) -> World {
     World { events, documents, models }
 }
 
+/// Opens a store in a file, and read models over it.
+async fn file_world(folder: &std::path::Path) -> (World, ledgerstone_stores::Backend) {
+    let locator = format!("sqlite:{}", folder.join("app.db").display()).parse().expect("a locator");
+    let resources = ledgerstone_stores::Resources::default();
+    let backend = ledgerstone_stores::open(&locator, &resources).await.expect("opens");
+    let (events, documents) = (Arc::clone(&backend.events), Arc::clone(&backend.documents));
+    let models = ReadModels::new(Arc::clone(&events), Arc::clone(&documents), options());
+    (World { events, documents, models }, backend)
+}
+
+/// Polls a future so many times, then drops it where it stands.
+async fn killed_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    let mut left = polls;
+    std::future::poll_fn(|context| {
+        if left == 0 {
+            return std::task::Poll::Ready(None);
+        }
+        left -= 1;
+        future.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
 impl World {
     /// Makes another handle over the same stores, as another process would.
     fn another(&self) -> ReadModels {
@@ -116,7 +140,10 @@ impl World {
     }
 
     async fn append(&self, stream: &str, event_type: &str, payload: Value) -> LogPoint {
-        self.append_of(Tenant::default(), stream, event_type, payload).await.point().expect("an application event")
+        self.append_of(Tenant::default(), stream, event_type, payload)
+            .await
+            .point()
+            .expect("an application event")
     }
 
     async fn append_of(&self, tenant: Tenant, stream: &str, event_type: &str, payload: Value) -> Appended {
@@ -137,7 +164,10 @@ impl World {
     async fn documents(&self, model: &str) -> BTreeMap<String, Value> {
         let select = Select::from(name(model)).size(500).of(TenantScope::All);
         let page = self.models.query(select).await.expect("queries");
-        page.documents.into_iter().map(|document| (document.key.to_string(), Value::Object(document.body))).collect()
+        page.documents
+            .into_iter()
+            .map(|document| (document.key.to_string(), Value::Object(document.body)))
+            .collect()
     }
 
     async fn sum(&self, key: &str) -> Option<i64> {

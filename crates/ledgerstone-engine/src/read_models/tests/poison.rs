@@ -32,8 +32,10 @@ async fn poison_parks_its_key_and_the_rest_goes_on() {
     others.remove("a-1");
     assert_eq!(others, expected(20));
     let parked = world.models.parked(&name("sums")).await.expect("lists");
-    let shown: Vec<_> =
-        parked.iter().map(|row| (row.key.as_str(), row.first.0, row.last.0, row.events, row.cause.as_str())).collect();
+    let shown: Vec<_> = parked
+        .iter()
+        .map(|row| (row.key.as_str(), row.first.0, row.last.0, row.events, row.cause.as_str()))
+        .collect();
     let panicked = "the projection panicked: out of order";
     assert_eq!(shown, [("a-1", 2, 25, 3, "poison"), ("b-1", 4, 4, 1, panicked)]);
     let status = world.models.status(&name("sums")).await.expect("status");
@@ -103,7 +105,7 @@ async fn what_is_discarded_is_recorded_with_its_reason() {
     world.append("a-1", "Number", json!({"n": 1})).await;
     world.append("a-1", "Poison", json!({"n": 10})).await;
     world.catch_up("sums").await;
-    let discard = |reason: &'static str| world.models.discard_parked(&*SUMS, &ParkedSelection::All, reason);
+    let discard = |reason: &'static str| world.models.discard_parked(&SUMS, &ParkedSelection::All, reason);
     static SUMS: std::sync::LazyLock<CollectionName> = std::sync::LazyLock::new(|| name("sums"));
     assert!(discard(" ").await.is_err(), "a reason is needed");
     assert_eq!(discard("entered twice").await.expect("discards"), 1);

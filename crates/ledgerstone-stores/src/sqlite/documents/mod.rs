@@ -36,7 +36,8 @@ pub struct SqliteDocuments {
 #[derive(Debug)]
 struct Inner {
     database: Arc<Database>,
-    writer: Mutex<Connection>,
+    /// Nothing after it was closed.
+    writer: Mutex<Option<Connection>>,
     catalogue: Catalogue,
 }
 
@@ -47,11 +48,16 @@ impl SqliteDocuments {
         const STATEMENTS: usize = 512;
         let writer = database.writer()?;
         writer.set_prepared_statement_cache_capacity(STATEMENTS);
-        let (writer, catalogue) = (Mutex::new(writer), Catalogue::default());
+        let (writer, catalogue) = (Mutex::new(Some(writer)), Catalogue::default());
         Ok(Self { inner: Arc::new(Inner { database, writer, catalogue }) })
     }
 
-    /// Runs `work` in a write transaction where it may block, and keeps what it did if it succeeds.
+    /// Waits for the commit that is under way, if any, and refuses those that come later; it blocks.
+    pub(crate) fn close(&self) {
+        self.inner.writer.lock().take();
+    }
+
+    /// Runs `work` with the writing connection where it may block.
     async fn write<T: Send + 'static>(
         &self,
         operation: &'static str,
@@ -60,7 +66,9 @@ impl SqliteDocuments {
         let inner = Arc::clone(&self.inner);
         let task = tokio::task::spawn_blocking(move || {
             let mut writer = inner.writer.lock();
-            work(&inner, &mut writer)
+            let closed =
+                || BackendError::new(ErrorKind::Unavailable, BACKEND, operation, "the store was closed");
+            work(&inner, writer.as_mut().ok_or_else(closed)?)
         });
         task.await.unwrap_or_else(|error| {
             let message = format!("the writer ended: {error}");

@@ -77,19 +77,19 @@ impl Ledger for Writer {
     ) -> Result<Option<Position>, BackendError> {
         let log = LogKind::Application;
         let walk = Walk { low: after.next().0, high: self.heads.of(log).0, forwards: false };
-        if walk.low > walk.high {
-            return Ok(None);
-        }
         let scope = TenantScope::One(tenant.clone());
-        let source = {
-            let tail = self.shared.tail(log).read();
-            let planner = Planner { hasher: self.shared.hasher, log, tenants: &[], tail: &tail, walk };
-            planner.plan(&scope, query)
-        };
-        match source {
-            Some(source) => self.walk_for_match(tenant, query, walk, source),
-            None => self.scan_for_match(tenant, query, after),
+        let mut found = None;
+        let planned = self.walk(log, walk, |planner| planner.plan(&scope, query), |event| {
+            found = self.sees(tenant, query, &event).then(|| event.position());
+            found.is_none()
+        })?;
+        if !planned {
+            table(log).each_after(&self.connection, after.0, |_, event| {
+                found = self.sees(tenant, query, &event).then(|| event.position());
+                found.is_none()
+            })?;
         }
+        Ok(found)
     }
 
     fn mark(&mut self, tenant: &Tenant, name: &MarkName) -> Result<Option<Mark>, BackendError> {
@@ -126,19 +126,46 @@ impl Writer {
     ) -> Result<StreamState, BackendError> {
         let term = self.shared.hasher.stream(log, tenant.as_str(), stream.as_str());
         let walk = Walk { low: 1, high: self.heads.of(log).0, forwards: false };
-        let mut source = {
-            let tail = self.shared.tail(log).read();
-            Planner { hasher: self.shared.hasher, log, tenants: &[], tail: &tail, walk }.list(Key::Stream(term))
-        };
-        let mut key = walk.first();
-        while let Some(next) = source.seek(&self.connection, key)?.filter(|next| *next <= walk.last()) {
-            let event = self.record(log, walk.position(next))?;
-            if event.tenant() == tenant.as_str() && event.stream() == Some(stream.as_str()) {
-                return Ok(event.revision().map_or(StreamState::Missing, StreamState::At));
+        let mut state = StreamState::Missing;
+        self.walk(log, walk, |planner| Some(planner.list(Key::Stream(term))), |event| {
+            let is_of_stream = event.tenant() == tenant.as_str() && event.stream() == Some(stream.as_str());
+            if is_of_stream && let Some(revision) = event.revision() {
+                state = StreamState::At(revision);
             }
-            key = next + 1;
+            !is_of_stream
+        })?;
+        Ok(state)
+    }
+
+    /// Visits the events that a plan names until told to stop; tells whether there was a plan.
+    fn walk(
+        &self,
+        log: LogKind,
+        mut walk: Walk,
+        plan: impl Fn(Planner<'_>) -> Option<Source>,
+        mut visit: impl FnMut(RecordedEvent) -> bool,
+    ) -> Result<bool, BackendError> {
+        while walk.low <= walk.high {
+            let source = {
+                let tail = self.shared.tail(log).read();
+                plan(Planner { hasher: self.shared.hasher, log, tenants: &[], tail: &tail, walk })
+            };
+            let Some(mut source) = source else { return Ok(false) };
+            let end = walk.last().min(source.horizon());
+            let mut key = walk.first();
+            while let Some(next) = source.seek(&self.connection, key)?.filter(|next| *next <= end) {
+                if !visit(self.record(log, walk.position(next))?) {
+                    return Ok(true);
+                }
+                key = next + 1;
+            }
+            if end == walk.last() {
+                break;
+            }
+            // The tail has more than the plan took along: plan what is left.
+            walk.high = walk.position(end) - 1;
         }
-        Ok(StreamState::Missing)
+        Ok(true)
     }
 
     fn record(&self, log: LogKind, position: u64) -> Result<RecordedEvent, BackendError> {
@@ -165,43 +192,6 @@ impl Writer {
     fn sees(&self, tenant: &Tenant, query: &Query, event: &RecordedEvent) -> bool {
         let removal = event.stream().map(|stream| self.removal(event.tenant(), stream)).unwrap_or_default();
         event.tenant() == tenant.as_str() && condition_sees(query, event, is_removed(event, removal))
-    }
-
-    fn walk_for_match(
-        &self,
-        tenant: &Tenant,
-        query: &Query,
-        walk: Walk,
-        mut source: Source,
-    ) -> Result<Option<Position>, BackendError> {
-        let horizon = source.horizon();
-        let mut key = walk.first();
-        while let Some(next) = source.seek(&self.connection, key)?.filter(|next| *next <= walk.last()) {
-            if next > horizon {
-                // The tail has more than the plan took along: look at everything that is left.
-                return self.scan_for_match(tenant, query, Position(walk.low - 1));
-            }
-            let event = self.record(LogKind::Application, walk.position(next))?;
-            if self.sees(tenant, query, &event) {
-                return Ok(Some(event.position()));
-            }
-            key = next + 1;
-        }
-        Ok(None)
-    }
-
-    fn scan_for_match(
-        &self,
-        tenant: &Tenant,
-        query: &Query,
-        after: Position,
-    ) -> Result<Option<Position>, BackendError> {
-        let mut found = None;
-        table(LogKind::Application).each_after(&self.connection, after.0, |_, event| {
-            found = self.sees(tenant, query, &event).then(|| event.position());
-            found.is_none()
-        })?;
-        Ok(found)
     }
 
     fn put_tenant(&self, tenant: &Tenant) -> Result<(), BackendError> {

@@ -1,0 +1,246 @@
+//! Imports: every row once, whatever happens in between.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use ledgerstone_testkit::conformance::{CaseResult, Trials};
+use serde_json::Value;
+
+use super::{Desk, Ended, account};
+
+const MAP: [&str; 6] = ["--map", "stream=case:id", "--map", "type=what is done", "--map", "time=at"];
+
+pub(super) fn add(trials: &mut Trials) {
+    trials.add("cli::a_killed_import_is_continued_by_the_same_command", killed);
+    trials.add("cli::bad_rows_are_told_by_line_and_the_others_are_imported", bad_rows);
+    trials.add("cli::equal_rows_are_different_events_and_a_grown_file_adds_what_is_new", grown);
+    trials.add("cli::a_file_that_changed_at_its_beginning_doubles_nothing", changed);
+    trials.add("cli::rows_rejected_for_their_times_are_imported_once_a_zone_is_named", zoned);
+    trials.add("cli::ids_of_rows_are_kept_and_never_used_twice", own_ids);
+    trials.add("cli::gzip_and_standard_input_are_the_same_rows", packed);
+    trials.add("cli::a_strict_import_stops_at_the_first_bad_row", strict);
+    trials.add("cli::an_import_through_a_server_is_the_same", served);
+}
+
+/// Makes rows of several streams, unsorted by time, some of them equal.
+fn rows(range: std::ops::Range<u64>) -> String {
+    range.fold(String::new(), |mut rows, n| {
+        let (stream, day) = (n * 7 % 83, 1 + n * 11 % 28);
+        // Every tenth row is as the one before.
+        let n = if n % 10 == 9 { n - 1 } else { n };
+        let _ = writeln!(rows, "case {stream},\"Step, {}\",2011-10-{day:02} 13:45:40.5+02:00,{n}", n % 5);
+        rows
+    })
+}
+
+fn csv(rows: &str) -> String {
+    format!("case:id,what is done,at,org:n\n{rows}")
+}
+
+fn import(desk: &Desk, file: &str, more: &[&str]) -> Value {
+    desk.json(&[&["import", file], &MAP[..], more].concat())
+}
+
+/// Returns each stream's rows in the order of the log.
+fn by_stream(events: &[Value]) -> BTreeMap<String, Vec<String>> {
+    let mut streams: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for event in events {
+        let stream = event["stream"].as_str().expect("a stream").to_owned();
+        streams
+            .entry(stream)
+            .or_default()
+            .push(event["data"]["org:n"].as_str().expect("a number").to_owned());
+    }
+    streams
+}
+
+/// Returns each stream's rows in the order of the file.
+fn expected(rows: &str) -> BTreeMap<String, Vec<String>> {
+    let mut streams: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in rows.lines() {
+        let stream = row.split(',').next().expect("a stream").to_owned();
+        streams.entry(stream).or_default().push(row.rsplit(',').next().expect("a number").to_owned());
+    }
+    streams
+}
+
+async fn killed() -> CaseResult {
+    let desk = Desk::new();
+    let rows = rows(0..6_000);
+    desk.write("log.csv", csv(&rows));
+    let arguments = [&["import", "log.csv", "--batch", "40", "--json"], &MAP[..]].concat();
+    let mut finished = false;
+    for millis in [150, 250, 350, 450] {
+        let mut child = desk.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        child.kill()?;
+        finished |= child.wait()?.success();
+    }
+    let [read, accepted, already_there, rejected] = account(&import(&desk, "log.csv", &["--batch", "40"]));
+    assert_eq!((read, rejected), (6_000, 0));
+    assert!(finished || already_there > 0, "{accepted} were left to the last run");
+    let events = desk.events();
+    let ids: BTreeSet<_> = events.iter().map(|event| event["id"].to_string()).collect();
+    assert_eq!((events.len(), ids.len()), (6_000, 6_000));
+    assert_eq!(by_stream(&events), expected(&rows), "the order of the file within each stream");
+    assert_eq!(account(&import(&desk, "log.csv", &[])), [6_000, 0, 6_000, 0]);
+    Ok(())
+}
+
+async fn bad_rows() -> CaseResult {
+    let desk = Desk::new();
+    let lines: [&[u8]; 9] = [
+        br#"{"stream":"a-1","type":"x","data":{"n":1}}"#,
+        br#"{"strem":"a-1","type":"x"}"#,
+        br#"{"stream":"$a","type":"x"}"#,
+        b"not json",
+        b"\xff\xfe",
+        br#"{"stream":"a-1","type":"$x"}"#,
+        br#"{"stream":"a-1","type":"x","occurred_at":"2011-10-11 13:45:40"}"#,
+        br#"{"stream":"a-1","type":"x","data":{"n":2}}"#,
+        br#"{"stream":"a-1"}"#,
+    ];
+    desk.write("feed.ndjson", lines.join(&b'\n'));
+    let ended = desk.run(&["import", "feed.ndjson"]);
+    ended.failed(6, "error[LS0024]: 7 of 9 rows were rejected");
+    let rejects: Vec<Value> = desk
+        .read("feed.ndjson.rejects.ndjson")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("json"))
+        .collect();
+    let told: Vec<_> = rejects.iter().map(|reject| reject["line"].as_u64().expect("a line")).collect();
+    assert_eq!(told, [2, 3, 4, 5, 6, 7, 9]);
+    assert!(rejects[0]["reason"].as_str().is_some_and(|reason| reason.contains("did you mean \"stream\"?")));
+    assert_eq!(rejects[2]["row"], "not json");
+    assert_eq!(rejects[3]["row_base64"], "//4=");
+    assert_eq!(desk.events().len(), 2);
+    assert_eq!(account(&desk.json(&["import", "feed.ndjson"])), [9, 0, 2, 7]);
+
+    let mended = desk.read("feed.ndjson.rejects.ndjson");
+    assert!(!mended.is_empty());
+    desk.write("feed.ndjson", [lines[0], lines[7]].join(&b'\n'));
+    assert_eq!(account(&desk.json(&["import", "feed.ndjson"])), [2, 0, 2, 0]);
+    assert!(!desk.path("feed.ndjson.rejects.ndjson").exists(), "rejects of an earlier run are gone");
+    Ok(())
+}
+
+async fn grown() -> CaseResult {
+    let desk = Desk::new();
+    let first = rows(0..500);
+    desk.write("log.csv", csv(&first));
+    assert_eq!(account(&import(&desk, "log.csv", &[])), [500, 500, 0, 0]);
+    let ended = desk.run(&[&["import", "log.csv"], &MAP[..]].concat());
+    assert!(ended.out.contains("nothing new"), "{}", ended.out);
+    let all = rows(0..700);
+    desk.write("log.csv", csv(&all));
+    assert_eq!(account(&import(&desk, "log.csv", &[])), [700, 200, 500, 0]);
+    assert_eq!(by_stream(&desk.events()), expected(&all));
+    Ok(())
+}
+
+async fn changed() -> CaseResult {
+    let desk = Desk::new();
+    desk.write("log.csv", csv(&rows(0..300)));
+    import(&desk, "log.csv", &[]);
+    // A row before all others, a column more, and other line ends.
+    let inserted = format!("case 1,Begin,2011-01-01 00:00:00Z,first\n{}", rows(0..320));
+    let mut widened = String::from("new,case:id,what is done,at,org:n\r\n");
+    inserted.lines().for_each(|row| widened.push_str(&format!(",{row}\r\n")));
+    desk.write("log.csv", widened);
+    assert_eq!(account(&import(&desk, "log.csv", &[])), [321, 21, 300, 0]);
+    assert_eq!(account(&import(&desk, "log.csv", &[])), [321, 0, 321, 0]);
+    // The beginning comes back, and then a part of it is gone.
+    desk.write("log.csv", csv(&rows(0..300)));
+    assert_eq!(account(&import(&desk, "log.csv", &[])), [300, 0, 300, 0]);
+    desk.write("log.csv", csv(&rows(0..330)));
+    assert_eq!(account(&import(&desk, "log.csv", &[])), [330, 10, 320, 0]);
+    assert_eq!(desk.events().len(), 331);
+    Ok(())
+}
+
+async fn zoned() -> CaseResult {
+    let desk = Desk::new();
+    let rows = "a,X,2011-10-11 13:45:40,1\na,X,2011-10-11 13:45:40Z,2\n";
+    desk.write("log.csv", csv(rows));
+    assert_eq!(account(&import(&desk, "log.csv", &[])), [2, 1, 0, 1]);
+    let summary = import(&desk, "log.csv", &["--zone", "Europe/Amsterdam"]);
+    assert_eq!(account(&summary), [2, 1, 1, 0]);
+    assert_eq!(summary["rules_changed"], true);
+    assert_eq!(desk.events()[1]["occurred_at"], "2011-10-11T13:45:40.000000+02:00");
+    desk.run(&[&["import", "log.csv", "--zone", "Mars/Olympus"], &MAP[..]].concat()).failed(2, "LS0015");
+    Ok(())
+}
+
+async fn own_ids() -> CaseResult {
+    let desk = Desk::new();
+    let id = |n: u32| format!("018f4e7a-0000-7000-8000-{n:012}");
+    desk.done(&["events", "append", "a-1", "Elsewhere", "{}", "--id", &id(1)]);
+    let row = |n: u32, data: u32| format!(r#"{{"stream":"a-2","type":"x","id":"{}","data":{data}}}"#, id(n));
+    let feed = [row(1, 0), row(2, 0), row(3, 0), row(3, 0), row(3, 1)].join("\n");
+    desk.write("feed.ndjson", &feed);
+    assert_eq!(account(&desk.json(&["import", "feed.ndjson"])), [5, 2, 1, 2]);
+    let rejects = desk.read("feed.ndjson.rejects.ndjson");
+    assert!(rejects.contains("was recorded before"), "{rejects}");
+    desk.write("feed.ndjson", format!("{feed}\n{}", row(4, 0)));
+    assert_eq!(account(&desk.json(&["import", "feed.ndjson"])), [6, 1, 3, 2]);
+    assert_eq!(desk.events().len(), 4);
+
+    let named = "id,what\ntask-1,A\ntask-2,B\ntask-1,A\n";
+    desk.write("tasks.csv", named);
+    let arguments = ["import", "tasks.csv", "--map", "stream=what", "--map", "type=what", "--map", "id=id"];
+    // A column can be mapped twice: the id of a row need not be a UUID.
+    assert_eq!(account(&desk.json(&arguments)), [3, 2, 1, 0]);
+    assert_eq!(account(&desk.json(&arguments)), [3, 0, 3, 0]);
+    Ok(())
+}
+
+async fn packed() -> CaseResult {
+    let desk = Desk::new();
+    let text = csv(&rows(0..200));
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(text.as_bytes())?;
+    desk.write("log.csv.gz", packed.finish()?);
+    assert_eq!(account(&import(&desk, "log.csv.gz", &["--source", "log"])), [200, 200, 0, 0]);
+
+    let arguments = [&["import", "-", "--source", "log", "--json"], &MAP[..]].concat();
+    let mut child = desk.command(&arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    child.stdin.take().expect("a pipe").write_all(text.as_bytes())?;
+    let ended = Ended::of(child.wait_with_output()?);
+    assert_eq!(account(&serde_json::from_str(&ended.out)?), [200, 0, 200, 0]);
+    desk.run(&["import", "-"]).failed(2, "name the source with --source");
+    Ok(())
+}
+
+async fn strict() -> CaseResult {
+    let desk = Desk::new();
+    desk.write(
+        "log.csv",
+        csv("a,X,2011-10-11 13:45:40Z,1\na,,2011-10-11 13:45:40Z,2\na,X,2011-10-11 13:45:40Z,3\n"),
+    );
+    let ended = desk.run(&[&["import", "log.csv", "--strict"], &MAP[..]].concat());
+    ended.failed(6, "error[LS0024]: line 3: type is missing");
+    assert!(!desk.path("log.csv.rejects.ndjson").exists());
+    let bad_map = ["import", "log.csv", "--map", "stream=case", "--map", "type=at"];
+    desk.run(&bad_map).failed(2, "\"case:id\"?");
+    Ok(())
+}
+
+async fn served() -> CaseResult {
+    let desk = Desk::new();
+    let server = super::commands::Served::start(&desk, &[]).await;
+    let rows = rows(0..400);
+    desk.write("log.csv", csv(&rows));
+    assert_eq!(account(&import(&desk, "log.csv", &["--batch", "64"])), [400, 400, 0, 0]);
+    assert_eq!(account(&import(&desk, "log.csv", &["--batch", "64"])), [400, 0, 400, 0]);
+    assert_eq!(by_stream(&desk.events()), expected(&rows));
+    let told = desk.run(&["events", "types", "--verbose"]);
+    assert!(told.err.contains("going through http://127.0.0.1:"), "{}", told.err);
+    server.stop().await;
+    assert_eq!(account(&import(&desk, "log.csv", &[])), [400, 0, 400, 0]);
+    Ok(())
+}
