@@ -82,7 +82,7 @@ impl Server {
     pub async fn bind(app: App, options: ServeOptions) -> anyhow::Result<Self> {
         check_bind(&options)?;
         // Metrics must be collected before the handlers look their counters up.
-        telemetry::prometheus().map_err(|problem| anyhow::anyhow!(problem.detail))?;
+        telemetry::prometheus().context("another part of this process collects metrics already")?;
         let listener =
             TcpListener::bind(options.listen).await.map_err(|error| cannot_listen(&options, error))?;
         let address = listener.local_addr().context("the listener has no address")?;

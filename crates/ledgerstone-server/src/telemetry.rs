@@ -3,7 +3,6 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use ledgerstone::core::{Code, ErrorKind, Problem};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -47,22 +46,17 @@ pub fn init_logs(format: LogFormat, level: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Returns the handle on the process's metrics, collected from the first call on.
-pub fn prometheus() -> Result<&'static PrometheusHandle, Problem> {
+/// Returns the handle on the process's metrics, collected from the first call on; nothing if another
+/// part of the process collects them already.
+pub fn prometheus() -> Option<&'static PrometheusHandle> {
     static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
-    let handle = HANDLE.get_or_init(|| {
-        let builder = PrometheusBuilder::new().set_buckets(SECONDS).ok()?;
-        builder.install_recorder().ok()
-    });
-    handle.as_ref().ok_or_else(|| {
-        let detail = "another part of this process collects metrics already";
-        Problem::new(ErrorKind::Internal, Code::Internal, detail)
-    })
+    let install = || PrometheusBuilder::new().set_buckets(SECONDS).ok()?.install_recorder().ok();
+    HANDLE.get_or_init(install).as_ref()
 }
 
 /// Takes in what histograms measured, again and again, until it is dropped.
 pub(crate) async fn upkeep() {
-    let Ok(handle) = prometheus() else { return };
+    let Some(handle) = prometheus() else { return };
     let mut ticks = tokio::time::interval(UPKEEP);
     loop {
         ticks.tick().await;

@@ -1,5 +1,7 @@
 //! The server's tests: the suites of both ports over the wire, and the interface itself.
 
+#![expect(clippy::expect_used, reason = "a panic in a test is its report")]
+
 #[path = "it/append_requests.rs"]
 mod append_requests;
 #[path = "it/cli/mod.rs"]

@@ -12,15 +12,6 @@ use crate::staged::{Removing, Staged, StagedAppend};
 /// The answer to one batch.
 pub type Verdict = Result<Appended, EventStoreError>;
 
-/// How far to look for an id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reach {
-    /// Through the whole log.
-    WholeLog,
-    /// Where it costs next to nothing; older events may be missed.
-    AtHand,
-}
-
 /// What a judgement asks of a store, which answers with what was put before, durable or not.
 pub(crate) trait Ledger {
     /// Returns which log this is.
@@ -36,9 +27,8 @@ pub(crate) trait Ledger {
     ) -> Result<StreamState, BackendError>;
     /// Returns what is removed of a stream.
     fn removal(&self, tenant: &str, stream: &str) -> Removal;
-    /// Finds an event of the tenant by its id.
-    fn find(&mut self, tenant: &Tenant, id: Uuid, reach: Reach)
-    -> Result<Option<RecordedEvent>, BackendError>;
+    /// Finds an event of the tenant by its id. Most ids are new: that must cost next to nothing.
+    fn find(&mut self, tenant: &Tenant, id: Uuid) -> Result<Option<RecordedEvent>, BackendError>;
     /// Finds an application event of the tenant that a condition sees after a position.
     fn find_match(
         &mut self,
@@ -69,28 +59,19 @@ pub(crate) struct Changes {
 
 /// Judges a batch, and puts it into the ledger if nothing speaks against it.
 ///
+/// Ids are looked up first, through the whole log. A guard would notice a repetition by itself (that is
+/// what a store may build on that cannot look ids up so cheaply), but not an id that stands elsewhere.
 /// An error means that the ledger itself failed, and that nothing is known about what it holds now.
 pub(crate) fn decide<L: Ledger>(
     ledger: &mut L,
     staged: &mut Staged,
     now: Timestamp,
 ) -> Result<Verdict, BackendError> {
-    if !staged.guarded
-        && let Some(verdict) = recorded_before(ledger, staged, Reach::WholeLog)?
-    {
+    if let Some(verdict) = recorded_before(ledger, staged)? {
         return Ok(verdict);
     }
-    let (verdict, reach) = match judge(ledger, staged, now)? {
-        Ok(changes) if staged.guarded => (Ok(changes), Reach::AtHand),
-        Err(refused) if staged.guarded => (Err(refused), Reach::WholeLog),
-        Ok(changes) => return record(ledger, staged, changes),
-        Err(refused) => return Ok(Err(refused)),
-    };
-    if let Some(before) = recorded_before(ledger, staged, reach)? {
-        return Ok(before);
-    }
-    match verdict {
-        Ok(changes) => record(ledger, staged, changes),
+    match judge(ledger, staged, now)? {
+        Ok(accepted) => record(ledger, staged, accepted),
         Err(refused) => Ok(Err(refused)),
     }
 }
@@ -242,26 +223,21 @@ fn record<L: Ledger>(
 
 /// Looks the ids of a batch up: the first answer again if it was recorded as it is, a refusal if an id
 /// belongs to something else, nothing if no id is known.
-fn recorded_before<L: Ledger>(
-    ledger: &mut L,
-    staged: &Staged,
-    reach: Reach,
-) -> Result<Option<Verdict>, BackendError> {
+fn recorded_before<L: Ledger>(ledger: &mut L, staged: &Staged) -> Result<Option<Verdict>, BackendError> {
+    let mut recorded = Vec::new();
     let mut known = None;
-    for event in &staged.events {
-        if ledger.find(&staged.tenant, event.encoded.id(), reach)?.is_some() {
-            known = Some(event.encoded.id());
+    for (at, event) in staged.events.iter().enumerate() {
+        let id = event.encoded.id();
+        if let Some(event) = ledger.find(&staged.tenant, id)? {
+            known = known.or(Some(id));
+            recorded.push(event);
+        }
+        // One id is known and another is not: looking further would not change the answer.
+        if known.is_some() && recorded.len() <= at {
             break;
         }
     }
     let Some(known) = known else { return Ok(None) };
-    let mut recorded = Vec::with_capacity(staged.events.len());
-    for event in &staged.events {
-        match ledger.find(&staged.tenant, event.encoded.id(), Reach::WholeLog)? {
-            Some(event) => recorded.push(event),
-            None => return Ok(Some(Err(Refusal::IdReused { id: known }.into()))),
-        }
-    }
     Ok(Some(match first_answer(ledger.identity(), staged, &recorded) {
         Some(appended) => Ok(appended),
         None => Err(Refusal::IdReused { id: known }.into()),

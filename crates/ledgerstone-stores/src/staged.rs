@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use ledgerstone_core::{
     AppendCondition, Batch, EncodedEvent, EventData, ExpectedRevision, InvalidBatch, InvalidName, LogKind,
-    MarkChange, Query, RecordedEvent, Removal, Revision, StreamId, TRUNCATED, Tenant,
+    MarkChange, Removal, Revision, StreamId, TRUNCATED, Tenant,
 };
 use serde::Deserialize;
 
@@ -20,8 +20,6 @@ pub struct Staged {
     pub(crate) events: Vec<StagedEvent>,
     /// The terms of all events, empty where the store needs none.
     pub(crate) terms: Vec<u64>,
-    /// Whether repeating the batch makes one of its guards fail.
-    pub(crate) guarded: bool,
     /// What it takes in memory, roughly.
     pub(crate) bytes: usize,
 }
@@ -59,8 +57,6 @@ impl Staged {
     /// Encodes the events of a checked batch.
     pub(crate) fn new(batch: Batch, hasher: Option<TermHasher>) -> Result<Self, InvalidBatch> {
         let mut staged = Self {
-            guarded: batch.appends.iter().any(|append| append.expected.is_exact())
-                || batch.marks.iter().any(is_guard),
             tenant: batch.tenant,
             appends: Vec::with_capacity(batch.appends.len()),
             events: Vec::new(),
@@ -92,7 +88,6 @@ impl Staged {
                 events: first..staged.events.len(),
             });
         }
-        staged.guarded |= staged.condition_is_guard();
         Ok(staged)
     }
 
@@ -114,25 +109,6 @@ impl Staged {
         }
         self.events.push(StagedEvent { encoded, terms: from..self.terms.len(), stream_term });
     }
-
-    /// Tells whether the batch's own events match its condition, so that it cannot hold twice.
-    fn condition_is_guard(&self) -> bool {
-        let Some(condition) = &self.condition else { return false };
-        let mut application = self.appends.iter().filter(|append| append.log == LogKind::Application);
-        application.any(|append| {
-            let mut events = append.events.clone().filter_map(|at| self.events.get(at));
-            events.any(|event| matches(&condition.fail_if_match, &event.encoded))
-        })
-    }
-}
-
-fn matches(query: &Query, encoded: &EncodedEvent) -> bool {
-    query.is_all() || query.matches(&RecordedEvent::trusted(encoded.as_bytes().to_vec().into()))
-}
-
-/// Tells whether making the change again is refused. Removing an absent mark is not.
-fn is_guard(change: &MarkChange) -> bool {
-    !matches!(change, MarkChange::Swap { version: 0, value: None, .. })
 }
 
 #[derive(Deserialize)]

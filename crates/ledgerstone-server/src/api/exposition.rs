@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use ledgerstone::core::LogKind;
+use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::api::answer::{Answered, with_type};
 use crate::api::read_models::measure;
@@ -20,5 +21,6 @@ pub(crate) async fn metrics(State(api): State<Api>) -> Answered {
     }
     api.metrics.following(api.limits.followers.saturating_sub(api.followers.available_permits()));
     measure(&api).await;
-    Ok(with_type(prometheus()?.render(), MEDIA_TYPE))
+    let text = prometheus().map(PrometheusHandle::render).unwrap_or_default();
+    Ok(with_type(text, MEDIA_TYPE))
 }

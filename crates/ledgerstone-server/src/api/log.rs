@@ -40,10 +40,10 @@ pub(crate) async fn head(State(api): State<Api>, uri: Uri) -> Answered {
     let known = Heads { application: position("application")?, system: position("system")? };
     let wait = wait(&given, "wait")?;
     let mut head = api.app.events.head().await?;
-    if let Some(wait) = wait.filter(|_| head.heads == known) {
-        if let Some(heads) = moved(&api, known, wait).await {
-            head = LogHead { log: head.log, heads };
-        }
+    if let Some(wait) = wait.filter(|_| head.heads == known)
+        && let Some(heads) = moved(&api, known, wait).await
+    {
+        head = LogHead { log: head.log, heads };
     }
     json(&head)
 }

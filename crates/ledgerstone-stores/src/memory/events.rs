@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use ledgerstone_core::{
     BackendError, Capabilities, Clock, EventStoreError, Frame, Frames, Heads, IdSource, IdempotenceWindow,
-    Limits, LogIdentity, LogKind, Mark, MarkName, Position, Query, RecordedEvent, Removal, Selection,
-    StreamId, StreamState, Tenant, TenantScope, Timestamp,
+    Limits, LogIdentity, LogKind, Mark, MarkName, Position, Query, RecordedEvent, Removal, Revision,
+    Selection, StreamId, StreamState, Tenant, TenantScope, Timestamp,
 };
 use parking_lot::RwLock;
 use uuid::Uuid;
 
 use crate::cursor::{Cursor, FRAME_EVENTS, is_removed};
-use crate::decide::{Changes, Ledger, Reach, Verdict, condition_sees, decide};
+use crate::decide::{Changes, Ledger, Verdict, condition_sees, decide};
 use crate::group_commit::{CommitLog, GroupCommit, ReadLog};
 use crate::removals::Removals;
 use crate::staged::Staged;
@@ -44,7 +44,8 @@ struct State {
     log: LogIdentity,
     application: Vec<RecordedEvent>,
     system: Vec<RecordedEvent>,
-    streams: HashMap<(LogKind, Tenant, StreamId), StreamState>,
+    /// Where the events of each stream stand.
+    streams: HashMap<(LogKind, Tenant, StreamId), Vec<Position>>,
     ids: HashMap<(Tenant, Uuid), (LogKind, Position)>,
     removals: Removals,
     marks: BTreeMap<(Tenant, MarkName), Mark>,
@@ -70,13 +71,32 @@ impl State {
         }
     }
 
+    /// Returns the next position to look at: any, or the next of the stream that is selected.
+    fn next_candidate(&self, cursor: &Cursor) -> Option<u64> {
+        let next = if cursor.forwards() { cursor.low } else { cursor.high };
+        let selection = &cursor.selection;
+        let (TenantScope::One(tenant), Some(stream)) = (&selection.tenant, selection.query.as_stream())
+        else {
+            return Some(next);
+        };
+        let positions = self.streams.get(&(selection.log, tenant.clone(), stream.clone()))?;
+        if cursor.forwards() {
+            let found = positions.get(positions.partition_point(|position| position.0 < next));
+            found.map(|position| position.0).filter(|position| *position <= cursor.high)
+        } else {
+            let found = positions.partition_point(|position| position.0 <= next).checked_sub(1);
+            let found = found.and_then(|at| positions.get(at));
+            found.map(|position| position.0).filter(|position| *position >= cursor.low)
+        }
+    }
+
     /// Reads the next frame.
     fn frame(&self, cursor: &mut Cursor) -> Frame {
         let mut frame = Frame::default();
         let events = self.events(cursor.selection.log);
         while !cursor.is_done() && frame.events.len() < FRAME_EVENTS {
-            let next = if cursor.forwards() { cursor.low } else { cursor.high };
-            let event = usize::try_from(next).ok().and_then(|at| events.get(at.checked_sub(1)?));
+            let next = self.next_candidate(cursor);
+            let event = next.and_then(|next| events.get(usize::try_from(next).ok()?.checked_sub(1)?));
             match event {
                 Some(event) => cursor.offer(&mut frame, event.clone(), self.removals.of(event)),
                 None => cursor.exhausted(),
@@ -103,15 +123,16 @@ impl Ledger for State {
         tenant: &Tenant,
         stream: &StreamId,
     ) -> Result<StreamState, BackendError> {
-        let state = self.streams.get(&(log, tenant.clone(), stream.clone()));
-        Ok(state.copied().unwrap_or_default())
+        let positions = self.streams.get(&(log, tenant.clone(), stream.clone()));
+        let newest = positions.and_then(|positions| (positions.len() as u64).checked_sub(1));
+        Ok(newest.map_or(StreamState::Missing, |newest| StreamState::At(Revision(newest))))
     }
 
     fn removal(&self, tenant: &str, stream: &str) -> Removal {
         self.removals.find(tenant, stream).unwrap_or_default()
     }
 
-    fn find(&mut self, tenant: &Tenant, id: Uuid, _: Reach) -> Result<Option<RecordedEvent>, BackendError> {
+    fn find(&mut self, tenant: &Tenant, id: Uuid) -> Result<Option<RecordedEvent>, BackendError> {
         let Some((log, position)) = self.ids.get(&(tenant.clone(), id)) else { return Ok(None) };
         let at = usize::try_from(position.0.saturating_sub(1)).unwrap_or(usize::MAX);
         Ok(self.events(*log).get(at).cloned())
@@ -141,9 +162,9 @@ impl Ledger for State {
             for event in staged.events.get(append.events.clone()).unwrap_or_default() {
                 let event = event.encoded.clone().into_recorded();
                 self.ids.insert((staged.tenant.clone(), event.id()), (append.log, event.position()));
-                if let (Some(stream), Some(revision)) = (&append.stream, event.revision()) {
+                if let Some(stream) = &append.stream {
                     let key = (append.log, staged.tenant.clone(), stream.clone());
-                    self.streams.insert(key, StreamState::At(revision));
+                    self.streams.entry(key).or_default().push(event.position());
                 }
                 match append.log {
                     LogKind::Application => self.application.push(event),
@@ -212,7 +233,9 @@ impl ReadLog for MemoryEvents {
         let now = self.clock.now();
         let state = self.state.read();
         let alive = state.marks.values().filter(|mark| {
-            tenant.covers(mark.tenant.as_str()) && mark.name.as_str().starts_with(prefix) && !mark.is_expired(now)
+            tenant.covers(mark.tenant.as_str())
+                && mark.name.as_str().starts_with(prefix)
+                && !mark.is_expired(now)
         });
         Ok(alive.cloned().collect())
     }

@@ -4,44 +4,44 @@
 const BITS: usize = 10;
 const PROBES: u64 = 7;
 
-/// A set of keys that may claim to hold one that it does not, never the other way round.
+/// A set of keys, by their hashes, that may claim to hold one that it does not, never the other way round.
 #[derive(Debug)]
 pub(crate) struct Filter {
     words: Box<[u64]>,
-    least: u64,
-    most: u64,
 }
 
 impl Filter {
     /// Makes a filter for so many keys.
     pub(crate) fn new(keys: usize) -> Self {
         let words = (keys * BITS).div_ceil(64).next_power_of_two();
-        Self { words: vec![0; words].into(), least: u64::MAX, most: 0 }
+        Self { words: vec![0; words].into() }
     }
 
-    /// Adds a key.
-    pub(crate) fn insert(&mut self, key: u64) {
-        self.least = self.least.min(key);
-        self.most = self.most.max(key);
+    /// Adds a key by its [`filter_hash`].
+    pub(crate) fn insert(&mut self, hash: u64) {
         let bits = self.words.len() as u64 * 64;
-        for bit in probes(key, bits) {
+        for bit in probes(hash, bits) {
             if let Some(word) = self.words.get_mut((bit / 64) as usize) {
                 *word |= 1 << (bit % 64);
             }
         }
     }
 
-    /// Tells whether the key may have been added.
-    pub(crate) fn may_hold(&self, key: u64) -> bool {
+    /// Tells whether the key with this [`filter_hash`] may have been added.
+    pub(crate) fn may_hold(&self, hash: u64) -> bool {
         let bits = self.words.len() as u64 * 64;
         let set = |bit: u64| self.words.get((bit / 64) as usize).is_some_and(|word| word & 1 << (bit % 64) != 0);
-        key >= self.least && key <= self.most && probes(key, bits).all(set)
+        probes(hash, bits).all(set)
     }
 }
 
+/// Returns what filters know a key by.
+pub(crate) fn filter_hash(key: u64) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(&key.to_le_bytes())
+}
+
 /// Derives the probes from two halves of one hash (Kirsch and Mitzenmacher, 2006); `bits` is a power of two.
-fn probes(key: u64, bits: u64) -> impl Iterator<Item = u64> {
-    let hash = xxhash_rust::xxh3::xxh3_64(&key.to_le_bytes());
+fn probes(hash: u64, bits: u64) -> impl Iterator<Item = u64> {
     let step = (hash >> 32) | 1;
     (0..PROBES).map(move |probe| hash.wrapping_add(probe.wrapping_mul(step)) & (bits - 1))
 }
@@ -53,10 +53,9 @@ mod tests {
     #[test]
     fn what_was_added_is_held_and_little_else() {
         let mut filter = Filter::new(10_000);
-        let key = |n: u64| n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        (0..10_000).for_each(|n| filter.insert(key(n)));
-        assert!((0..10_000).all(|n| filter.may_hold(key(n))));
-        let wrong = (10_000..110_000).filter(|n| filter.may_hold(key(*n))).count();
+        (0..10_000).for_each(|n| filter.insert(filter_hash(n)));
+        assert!((0..10_000).all(|n| filter.may_hold(filter_hash(n))));
+        let wrong = (10_000..110_000).filter(|n| filter.may_hold(filter_hash(*n))).count();
         assert!(wrong < 2_000, "{wrong} of 100,000 claimed wrongly");
     }
 }

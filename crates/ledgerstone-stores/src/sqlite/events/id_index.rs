@@ -7,7 +7,7 @@
 use ledgerstone_core::{BackendError, LogKind};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::sqlite::events::filter::Filter;
+use crate::sqlite::events::filter::{Filter, filter_hash};
 use crate::sqlite::events::records::{as_sql, from_sql};
 use crate::sqlite::events::tail::{RUN, Run};
 use crate::sqlite::failure::{corrupt, failed};
@@ -17,79 +17,132 @@ const BLOCK_IDS: usize = if cfg!(test) { 4 } else { 96 };
 /// The bytes of an id's entry: eight of its beginning, two of its place in the run.
 const ENTRY: usize = 10;
 
-const BLOCK_BEFORE: &str = "SELECT ids FROM event_ids WHERE run = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 2";
+const BLOCKS_BEFORE: &str =
+    "SELECT ids FROM event_ids WHERE run = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1";
 const BLOCKS: &str = "SELECT ids FROM event_ids WHERE run = ?1 ORDER BY first";
-const RUNS: &str = "SELECT DISTINCT run FROM event_ids WHERE run > ?1 ORDER BY run LIMIT 1";
+const FIRST_BLOCK: &str = "SELECT ids FROM event_ids WHERE run = ?1 ORDER BY first LIMIT 1";
+const LAST_BLOCK: &str = "SELECT ids FROM event_ids WHERE run = ?1 ORDER BY first DESC LIMIT 1";
+const NEXT_RUN: &str = "SELECT run FROM event_ids WHERE run > ?1 ORDER BY run LIMIT 1";
 
 /// What is known in memory of the merged runs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct IdIndex {
     runs: Vec<RunIds>,
+    /// The smallest and the largest beginning of all runs.
+    least: u64,
+    most: u64,
 }
 
 #[derive(Debug)]
 struct RunIds {
     run: u64,
-    filter: Filter,
+    least: u64,
+    most: u64,
+    /// Which beginnings there may be between, where the ids are random.
+    filter: Option<Filter>,
 }
 
 /// A row of the table: the smallest beginning in the block, and the block.
 pub(crate) type IdRow = (u64, Vec<u8>);
 
+impl Default for IdIndex {
+    fn default() -> Self {
+        Self { runs: Vec::new(), least: u64::MAX, most: 0 }
+    }
+}
+
 impl IdIndex {
     /// Reads which ids there are.
     pub(crate) fn load(connection: &Connection) -> Result<Self, BackendError> {
         let mut index = Self::default();
-        let mut statement = connection.prepare_cached(RUNS).map_err(failed("open"))?;
+        let mut next = connection.prepare_cached(NEXT_RUN).map_err(failed("open"))?;
         let mut last = -1_i64;
         while let Some(run) =
-            statement.query_row([last], |row| row.get::<_, i64>(0)).optional().map_err(failed("open"))?
+            next.query_row([last], |row| row.get::<_, i64>(0)).optional().map_err(failed("open"))?
         {
             last = run;
-            index.load_run(connection, from_sql(run))?;
+            let edges = [FIRST_BLOCK, LAST_BLOCK].map(|sql| edge_block(connection, sql, run));
+            let [first, newest] = edges;
+            let least = entries(&first?).next().map_or(0, |(prefix, _)| prefix);
+            let most = entries(&newest?).last().map_or(u64::MAX, |(prefix, _)| prefix);
+            let filter = if is_random(least, most) { Some(load_filter(connection, run)?) } else { None };
+            index.push(RunIds { run: from_sql(run), least, most, filter });
         }
         Ok(index)
     }
 
-    fn load_run(&mut self, connection: &Connection, run: u64) -> Result<(), BackendError> {
-        let mut filter = Filter::new(RUN as usize);
-        let mut statement = connection.prepare_cached(BLOCKS).map_err(failed("open"))?;
-        let mut rows = statement.query([as_sql(run)]).map_err(failed("open"))?;
-        while let Some(row) = rows.next().map_err(failed("open"))? {
-            let block = row.get_ref(0).map_err(failed("open"))?.as_blob().unwrap_or_default();
-            entries(block).for_each(|(prefix, _)| filter.insert(prefix));
-        }
-        self.runs.push(RunIds { run, filter });
-        Ok(())
-    }
-
     /// Notes that a run stands in the table now.
     pub(crate) fn add(&mut self, log: LogKind, base: u64, rows: &[IdRow]) {
-        let mut filter = Filter::new(RUN as usize);
-        rows.iter().flat_map(|(_, block)| entries(block)).for_each(|(prefix, _)| filter.insert(prefix));
-        self.runs.push(RunIds { run: number(log, base), filter });
+        let ids = || rows.iter().flat_map(|(_, block)| entries(block)).map(|(prefix, _)| prefix);
+        let (least, most) = (ids().next().unwrap_or(0), ids().last().unwrap_or(u64::MAX));
+        let filter = is_random(least, most).then(|| filter(ids()));
+        self.push(RunIds { run: number(log, base), least, most, filter });
     }
 
-    /// Returns the positions of events whose ids begin so, newest run first.
+    fn push(&mut self, run: RunIds) {
+        self.least = self.least.min(run.least);
+        self.most = self.most.max(run.most);
+        self.runs.push(run);
+    }
+
+    /// Adds the places of events whose ids begin so, newest run first.
     pub(crate) fn find(
         &self,
         connection: &Connection,
         prefix: u64,
-    ) -> Result<Vec<(LogKind, u64)>, BackendError> {
-        let mut found = Vec::new();
-        let mut statement = connection.prepare_cached(BLOCK_BEFORE).map_err(failed("look up an id"))?;
-        for RunIds { run, .. } in self.runs.iter().rev().filter(|run| run.filter.may_hold(prefix)) {
-            let keys = params![as_sql(*run), ordered(prefix)];
-            let mut rows = statement.query(keys).map_err(failed("look up an id"))?;
+        found: &mut Vec<(LogKind, u64)>,
+    ) -> Result<(), BackendError> {
+        if prefix < self.least || prefix > self.most {
+            return Ok(());
+        }
+        let mut hash = None;
+        for run in self.runs.iter().rev().filter(|run| (run.least..=run.most).contains(&prefix)) {
+            if let Some(filter) = &run.filter
+                && !filter.may_hold(*hash.get_or_insert_with(|| filter_hash(prefix)))
+            {
+                continue;
+            }
+            let mut blocks = connection.prepare_cached(BLOCKS_BEFORE).map_err(failed("look up an id"))?;
+            let keys = params![as_sql(run.run), ordered(prefix)];
+            let mut rows = blocks.query(keys).map_err(failed("look up an id"))?;
             while let Some(row) = rows.next().map_err(failed("look up an id"))? {
                 let block = row.get_ref(0).map_err(failed("look up an id"))?;
                 let block = block.as_blob().map_err(|error| corrupt("look up an id", error))?;
                 let hits = entries(block).filter(|(held, _)| *held == prefix);
-                found.extend(hits.map(|(_, slot)| (log_of(*run), base_of(*run) + 1 + u64::from(slot))));
+                let place = |slot: u16| base_of(run.run) + 1 + u64::from(slot);
+                found.extend(hits.map(|(_, slot)| (log_of(run.run), place(slot))));
             }
         }
-        Ok(found)
+        Ok(())
     }
+}
+
+/// Tells whether the ids of a run are spread over more than time-ordered ids ever are.
+fn is_random(least: u64, most: u64) -> bool {
+    // The first 48 bits of a time-ordered id count milliseconds: these are 34 years.
+    most.saturating_sub(least) > 1 << 56
+}
+
+fn filter(prefixes: impl Iterator<Item = u64>) -> Filter {
+    let mut filter = Filter::new(RUN as usize);
+    prefixes.for_each(|prefix| filter.insert(filter_hash(prefix)));
+    filter
+}
+
+fn load_filter(connection: &Connection, run: i64) -> Result<Filter, BackendError> {
+    let mut blocks = connection.prepare_cached(BLOCKS).map_err(failed("open"))?;
+    let mut rows = blocks.query([run]).map_err(failed("open"))?;
+    let mut filter = Filter::new(RUN as usize);
+    while let Some(row) = rows.next().map_err(failed("open"))? {
+        let block = row.get_ref(0).map_err(failed("open"))?.as_blob().unwrap_or_default();
+        entries(block).for_each(|(prefix, _)| filter.insert(filter_hash(prefix)));
+    }
+    Ok(filter)
+}
+
+fn edge_block(connection: &Connection, sql: &str, run: i64) -> Result<Vec<u8>, BackendError> {
+    let mut statement = connection.prepare_cached(sql).map_err(failed("open"))?;
+    statement.query_row([run], |row| row.get(0)).map_err(failed("open"))
 }
 
 /// Encodes the ids of a run as rows of the table.

@@ -8,7 +8,7 @@ use rusqlite::params;
 use uuid::Uuid;
 
 use crate::cursor::is_removed;
-use crate::decide::{Changes, Ledger, Reach, condition_sees};
+use crate::decide::{Changes, Ledger, condition_sees};
 use crate::sqlite::events::marks;
 use crate::sqlite::events::plan::{Planner, Source, Walk};
 use crate::sqlite::events::records::{as_sql, damaged, table};
@@ -47,26 +47,21 @@ impl Ledger for Writer {
         removing.or_else(|| self.shared.removals.read().find(tenant, stream)).unwrap_or_default()
     }
 
-    fn find(
-        &mut self,
-        tenant: &Tenant,
-        id: Uuid,
-        reach: Reach,
-    ) -> Result<Option<RecordedEvent>, BackendError> {
+    fn find(&mut self, tenant: &Tenant, id: Uuid) -> Result<Option<RecordedEvent>, BackendError> {
         let (prefix, _) = id.as_u64_pair();
         let mut places: Vec<(LogKind, u64)> = Vec::new();
         for log in [LogKind::Application, LogKind::System] {
             let tail = self.shared.tail(log).read();
             places.extend(tail.by_id(prefix).map(|position| (log, position)));
         }
-        if let Some(found) = self.with_id(tenant, id, &places)? {
-            return Ok(Some(found));
+        self.ids.find(&self.connection, prefix, &mut places)?;
+        for (log, position) in places {
+            let event = self.record(log, position)?;
+            if event.id() == id && event.tenant() == tenant.as_str() {
+                return Ok(Some(event));
+            }
         }
-        if reach == Reach::AtHand {
-            return Ok(None);
-        }
-        let places = self.ids.find(&self.connection, prefix)?;
-        self.with_id(tenant, id, &places)
+        Ok(None)
     }
 
     fn find_match(
@@ -171,22 +166,6 @@ impl Writer {
     fn record(&self, log: LogKind, position: u64) -> Result<RecordedEvent, BackendError> {
         let record = table(log).record(&self.connection, position)?;
         record.ok_or_else(|| damaged(position, "it is not there"))
-    }
-
-    /// Returns the first of the events at these places that is the tenant's and has the id.
-    fn with_id(
-        &self,
-        tenant: &Tenant,
-        id: Uuid,
-        places: &[(LogKind, u64)],
-    ) -> Result<Option<RecordedEvent>, BackendError> {
-        for (log, position) in places {
-            let event = self.record(*log, *position)?;
-            if event.id() == id && event.tenant() == tenant.as_str() {
-                return Ok(Some(event));
-            }
-        }
-        Ok(None)
     }
 
     fn sees(&self, tenant: &Tenant, query: &Query, event: &RecordedEvent) -> bool {
