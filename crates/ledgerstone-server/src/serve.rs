@@ -160,7 +160,11 @@ fn edge(api: &Api, options: &ServeOptions) -> Edge {
     let observed = api.clone();
     Edge {
         authenticator: options.authenticator.clone(),
-        is_open: |path| matches!(path, "/" | "/openapi.json" | "/reference") || path.starts_with("/health/"),
+        is_open: |path| {
+            matches!(path, "/" | "/openapi.json" | "/reference" | "/errors")
+                || path.starts_with("/health/")
+                || path.starts_with("/errors/")
+        },
         timeout: options.request_timeout,
         ids: Arc::clone(&api.app.ids),
         observer: Some(Arc::new(move |exchange: &Exchange<'_>| observed.metrics.answered(exchange))),

@@ -1,8 +1,6 @@
 //! A reading in progress: what is still to come of a selection, and what becomes of each candidate.
 
-use ledgerstone_core::{
-    Direction, Frame, Heads, Hole, LogKind, Position, RecordedEvent, Removal, Selection,
-};
+use ledgerstone_core::{Direction, Frame, Heads, Hole, LogKind, Position, RecordedEvent, Removal, Selection};
 
 /// How many events a frame holds at most.
 pub(crate) const FRAME_EVENTS: usize = if cfg!(test) { 16 } else { 1024 };

@@ -109,7 +109,8 @@ fn judge<L: Ledger>(
         states.push(state);
     }
     if let Some(condition) = &staged.condition
-        && let Some(position) = ledger.find_match(&staged.tenant, &condition.fail_if_match, condition.after)?
+        && let Some(position) =
+            ledger.find_match(&staged.tenant, &condition.fail_if_match, condition.after)?
     {
         return Ok(Err(Refusal::ConditionFailed { position }.into()));
     }
@@ -151,7 +152,6 @@ fn judge_stream<L: Ledger>(
 }
 
 /// Returns what is removed afterwards, or says that a truncation reaches beyond its stream.
-#[expect(clippy::type_complexity, reason = "a refusal inside, a failure outside, as everywhere here")]
 fn judge_removals<L: Ledger>(
     ledger: &mut L,
     staged: &Staged,
@@ -161,9 +161,10 @@ fn judge_removals<L: Ledger>(
     for append in staged.appends.iter().filter(|append| !append.removals.is_empty()) {
         let Some(stream) = &append.stream else { continue };
         let mut next = ledger.stream_state(LogKind::Application, &staged.tenant, stream)?.next_revision();
-        let beside = staged.appends.iter().zip(states).find(|(other, _)| {
-            other.log == LogKind::Application && other.stream.as_ref() == Some(stream)
-        });
+        let beside =
+            staged.appends.iter().zip(states).find(|(other, _)| {
+                other.log == LogKind::Application && other.stream.as_ref() == Some(stream)
+            });
         if let Some((other, state)) = beside {
             next = revision_after(*state, other.events.len());
         }
@@ -173,8 +174,9 @@ fn judge_removals<L: Ledger>(
                 Removing::Everything => removal.tombstoned = true,
                 Removing::Below(before) if before <= next => removal.before = removal.before.max(before),
                 Removing::Below(before) => {
-                    let reason =
-                        format!("it removes what stands before revision {before}, and the next one is {next}");
+                    let reason = format!(
+                        "it removes what stands before revision {before}, and the next one is {next}"
+                    );
                     return Ok(Err(InvalidName::new("a removal", stream.as_str(), reason).into()));
                 }
             }
@@ -266,13 +268,10 @@ fn first_answer(log: LogIdentity, staged: &Staged, recorded: &[RecordedEvent]) -
             last.set(append.log, event.position());
         }
         let newest = events.last()?;
-        ranges.push(AppendedRange {
-            first: first?,
-            last: newest.position(),
-            revision: newest.revision(),
-        });
+        ranges.push(AppendedRange { first: first?, last: newest.position(), revision: newest.revision() });
     }
-    let ends = |log| recorded.iter().rfind(|event| event.log() == log).is_none_or(RecordedEvent::is_batch_last);
+    let ends =
+        |log| recorded.iter().rfind(|event| event.log() == log).is_none_or(RecordedEvent::is_batch_last);
     if !ends(LogKind::Application) || !ends(LogKind::System) {
         return None;
     }

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use ledgerstone_core::{BackendError, Code, ErrorKind};
 use parking_lot::{Mutex, MutexGuard};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
 use crate::ownership::{Ownership, io_failure};
+use crate::sqlite::checkpointer::PAGES_AT_MOST;
 use crate::sqlite::failure::{BACKEND, failed};
 
 /// Marks the file as ours ("LSdb"), as `file` and `PRAGMA application_id` show it.
@@ -64,6 +66,7 @@ impl Database {
     pub(crate) fn writer(&self) -> Result<Connection, BackendError> {
         let connection = self.connect(OpenFlags::empty())?;
         connection.pragma_update(None, "cache_size", -64 * 1024).map_err(failed("open"))?;
+        connection.pragma_update(None, "wal_autocheckpoint", PAGES_AT_MOST).map_err(failed("open"))?;
         Ok(connection)
     }
 
@@ -119,11 +122,6 @@ impl Database {
         &self.ownership
     }
 
-    /// Returns where the file stands.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     fn reader(&self) -> Result<Connection, BackendError> {
         let connection = self.connect(OpenFlags::empty())?;
         connection.pragma_update(None, "query_only", true).map_err(failed("open"))?;
@@ -136,6 +134,9 @@ impl Database {
         let connection = Connection::open_with_flags(&self.path, flags).map_err(failed("open"))?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed("open"))?;
         connection.pragma_update(None, "synchronous", "FULL").map_err(failed("open"))?;
+        // Else a statement is compiled anew whenever a bound value might change its plan.
+        let stable_plans = DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG;
+        connection.set_db_config(stable_plans, true).map_err(failed("open"))?;
         connection.set_prepared_statement_cache_capacity(128);
         Ok(connection)
     }

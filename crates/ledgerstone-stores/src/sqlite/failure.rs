@@ -20,7 +20,9 @@ pub(crate) fn failure(operation: &'static str, error: rusqlite::Error) -> Backen
             Code::DiskFull,
             "no space is left on the disk; make room and try again".to_owned(),
         ),
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied) => (
+        Some(
+            ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied,
+        ) => (
             ErrorKind::Misconfigured,
             Code::ReadOnly,
             "the database cannot be written; give this user the right to".to_owned(),

@@ -1,6 +1,9 @@
 //! The `sqlite` store: events, marks and documents in one file that people can open.
 
+mod checkpointer;
 pub(crate) mod database;
+#[cfg(test)]
+mod database_tests;
 mod documents;
 mod events;
 pub(crate) mod failure;

@@ -17,6 +17,30 @@ CREATE TABLE system_events (
     data BLOB NOT NULL
 ) STRICT;
 
+-- The application events as people read them: `SELECT * FROM readable_events WHERE stream = 'account-42'`.
+-- It takes the texts out of the record by their lengths (bytes 64 to 69) and looks at every event.
+CREATE VIEW readable_events (position, tenant, stream, type, data) AS
+    WITH digits AS (
+        SELECT position, record, data,
+            hex(substr(record, 65, 2)) AS t, hex(substr(record, 67, 2)) AS s, hex(substr(record, 69, 2)) AS e
+        FROM events
+    ), lengths AS (
+        SELECT position, record, data,
+            16 * instr('123456789ABCDEF', substr(t, 1, 1)) + instr('123456789ABCDEF', substr(t, 2, 1))
+            + 4096 * instr('123456789ABCDEF', substr(t, 3, 1)) + 256 * instr('123456789ABCDEF', substr(t, 4, 1)) AS t,
+            16 * instr('123456789ABCDEF', substr(s, 1, 1)) + instr('123456789ABCDEF', substr(s, 2, 1))
+            + 4096 * instr('123456789ABCDEF', substr(s, 3, 1)) + 256 * instr('123456789ABCDEF', substr(s, 4, 1)) AS s,
+            16 * instr('123456789ABCDEF', substr(e, 1, 1)) + instr('123456789ABCDEF', substr(e, 2, 1))
+            + 4096 * instr('123456789ABCDEF', substr(e, 3, 1)) + 256 * instr('123456789ABCDEF', substr(e, 4, 1)) AS e
+        FROM digits
+    )
+    SELECT position,
+        CAST(substr(record, 89, t) AS TEXT),
+        CAST(substr(record, 89 + t, s) AS TEXT),
+        CAST(substr(record, 89 + t + s, e) AS TEXT),
+        CAST(data AS TEXT)
+    FROM lengths;
+
 -- term: a hash of (count, tenant, kind, text); first: the first position in the block;
 -- positions: how they go on, see events/postings.rs.
 CREATE TABLE postings (
@@ -26,8 +50,8 @@ CREATE TABLE postings (
     PRIMARY KEY (term, first)
 ) STRICT, WITHOUT ROWID;
 
--- run: which stretch of which count; first: the beginning of the smallest id in the block;
--- ids: beginnings of ids and where they stand, see events/id_index.rs.
+-- run: which stretch of which count; first: the smallest key in the block;
+-- ids: keys of event ids and where those stand, see events/id_index.rs.
 CREATE TABLE event_ids (
     run INTEGER NOT NULL,
     first INTEGER NOT NULL,

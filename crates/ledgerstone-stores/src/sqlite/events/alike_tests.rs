@@ -63,7 +63,15 @@ fn event(log: LogKind) -> impl Strategy<Value = EventData> {
     let types = if log == LogKind::System { ["$a", "$b"] } else { ["A", "B"] };
     let source = proptest::option::weighted(0.3, "[xy]");
     let occurred = proptest::option::weighted(0.3, 0..500_i64);
-    (0..60_u64, any::<u8>(), 0..2_usize, proptest::collection::vec(tag(), 0..3), source, occurred, 0..40_usize)
+    (
+        0..60_u64,
+        any::<u8>(),
+        0..2_usize,
+        proptest::collection::vec(tag(), 0..3),
+        source,
+        occurred,
+        0..40_usize,
+    )
         .prop_map(move |(half, rest, name, tags, source, occurred, size)| {
             let id = Uuid::from_u64_pair(half, u64::from(rest));
             let name = EventType::new(types[name]).expect("a type");
@@ -100,7 +108,8 @@ fn append() -> impl Strategy<Value = Append> {
 }
 
 fn item() -> impl Strategy<Value = QueryItem> {
-    let name = prop_oneof![Just("A"), Just("B"), Just("$a"), Just("C")].prop_map(|name| EventType::new(name).expect("a type"));
+    let name = prop_oneof![Just("A"), Just("B"), Just("$a"), Just("C")]
+        .prop_map(|name| EventType::new(name).expect("a type"));
     let derived = prop_oneof![
         3 => tag(),
         1 => Just(Tag::category("c1").expect("a tag")),
@@ -128,9 +137,11 @@ fn mark() -> impl Strategy<Value = MarkChange> {
     let keep = || (0..200_u64).prop_map(Duration::from_micros);
     prop_oneof![
         (name(), 0..9_u64).prop_map(|(name, to)| MarkChange::Rises { name, to }),
-        (name(), 0..3_u64, value, proptest::option::of(keep())).prop_map(|(name, version, value, keep_for)| {
-            MarkChange::Swap { name, version, value: value.map(Into::into), keep_for }
-        }),
+        (name(), 0..3_u64, value, proptest::option::of(keep())).prop_map(
+            |(name, version, value, keep_for)| {
+                MarkChange::Swap { name, version, value: value.map(Into::into), keep_for }
+            }
+        ),
         (name(), keep()).prop_map(|(name, keep_for)| MarkChange::Once { name, keep_for }),
     ]
 }
@@ -156,7 +167,8 @@ fn selection() -> impl Strategy<Value = Selection> {
             1 => (time(), time()).prop_map(|(from, to)| TimeRange { from, to }),
         ]
     };
-    let bounds = (0..250_u64, proptest::option::of(0..400_u64), proptest::option::of(0..5_u64), any::<bool>());
+    let bounds =
+        (0..250_u64, proptest::option::of(0..400_u64), proptest::option::of(0..5_u64), any::<bool>());
     let revisions = (proptest::option::of(0..12_u64), proptest::option::of(0..12_u64));
     (scope, query(), bounds, revisions, span(), span(), any::<bool>(), any::<bool>()).prop_map(
         |(tenant, query, (after, up_to, limit, from_start), (from, to), recorded, occurred, back, system)| {
@@ -198,7 +210,11 @@ fn verdict(verdict: Verdict) -> Result<Appended, String> {
 }
 
 /// What a reading yields: events, holes and how far it got.
-fn read(reader: &impl ReadLog, selection: &Selection, heads: Heads) -> (Vec<RecordedEvent>, Vec<u64>, Position) {
+fn read(
+    reader: &impl ReadLog,
+    selection: &Selection,
+    heads: Heads,
+) -> (Vec<RecordedEvent>, Vec<u64>, Position) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(async {
         let mut frames = reader.read(selection.clone(), heads);
@@ -206,7 +222,9 @@ fn read(reader: &impl ReadLog, selection: &Selection, heads: Heads) -> (Vec<Reco
         while let Some(frame) = frames.next().await {
             let frame = frame.expect("a frame");
             let forwards = selection.direction == Direction::Forwards;
-            let orderly = read_to.is_none_or(|read_to| if forwards { read_to <= frame.read_to } else { read_to >= frame.read_to });
+            let orderly = read_to.is_none_or(|read_to| {
+                if forwards { read_to <= frame.read_to } else { read_to >= frame.read_to }
+            });
             assert!(orderly, "read_to went back from {read_to:?} to {:?}", frame.read_to);
             for event in &frame.events {
                 assert_eq!(event.position() <= frame.read_to, forwards || event.position() == frame.read_to);
@@ -266,7 +284,11 @@ fn run(ops: Vec<Op>) {
             Op::Read(selection) => {
                 let heads = writer.heads();
                 assert_eq!(heads, memory.heads());
-                assert_eq!(read(&reader, &selection, heads), read(&memory, &selection, heads), "{selection:?}");
+                assert_eq!(
+                    read(&reader, &selection, heads),
+                    read(&memory, &selection, heads),
+                    "{selection:?}"
+                );
                 continue;
             }
         };

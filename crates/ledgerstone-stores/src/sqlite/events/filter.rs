@@ -30,7 +30,8 @@ impl Filter {
     /// Tells whether the key with this [`filter_hash`] may have been added.
     pub(crate) fn may_hold(&self, hash: u64) -> bool {
         let bits = self.words.len() as u64 * 64;
-        let set = |bit: u64| self.words.get((bit / 64) as usize).is_some_and(|word| word & 1 << (bit % 64) != 0);
+        let set =
+            |bit: u64| self.words.get((bit / 64) as usize).is_some_and(|word| word & 1 << (bit % 64) != 0);
         probes(hash, bits).all(set)
     }
 }

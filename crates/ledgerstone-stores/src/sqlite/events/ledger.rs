@@ -1,14 +1,15 @@
 //! What a judgement asks of the file, answered from memory where it can be.
 
 use ledgerstone_core::{
-    AppendedRange, BackendError, Heads, LogIdentity, LogKind, Mark, MarkName, Position, Query, RecordedEvent, Removal,
-    StreamId, StreamState, Tenant, TenantScope,
+    AppendedRange, BackendError, Heads, LogIdentity, LogKind, Mark, MarkName, Position, Query, RecordedEvent,
+    Removal, StreamId, StreamState, Tenant, TenantScope,
 };
 use rusqlite::params;
 use uuid::Uuid;
 
 use crate::cursor::is_removed;
 use crate::decide::{Changes, Ledger, condition_sees};
+use crate::sqlite::events::id_index::id_key;
 use crate::sqlite::events::marks;
 use crate::sqlite::events::plan::{Planner, Source, Walk};
 use crate::sqlite::events::records::{as_sql, damaged, table};
@@ -25,7 +26,7 @@ impl Ledger for Writer {
     }
 
     fn heads(&self) -> Heads {
-        self.heads
+        self.written
     }
 
     fn stream_state(
@@ -48,13 +49,13 @@ impl Ledger for Writer {
     }
 
     fn find(&mut self, tenant: &Tenant, id: Uuid) -> Result<Option<RecordedEvent>, BackendError> {
-        let (prefix, _) = id.as_u64_pair();
+        let key = id_key(id);
         let mut places: Vec<(LogKind, u64)> = Vec::new();
         for log in [LogKind::Application, LogKind::System] {
             let tail = self.shared.tail(log).read();
-            places.extend(tail.by_id(prefix).map(|position| (log, position)));
+            places.extend(tail.by_id(key).map(|position| (log, position)));
         }
-        self.ids.find(&self.connection, prefix, &mut places)?;
+        self.ids.find(&self.connection, key, &mut places)?;
         for (log, position) in places {
             let event = self.record(log, position)?;
             if event.id() == id && event.tenant() == tenant.as_str() {
@@ -71,13 +72,18 @@ impl Ledger for Writer {
         after: Position,
     ) -> Result<Option<Position>, BackendError> {
         let log = LogKind::Application;
-        let walk = Walk { low: after.next().0, high: self.heads.of(log).0, forwards: false };
+        let walk = Walk { low: after.next().0, high: self.written.of(log).0, forwards: false };
         let scope = TenantScope::One(tenant.clone());
         let mut found = None;
-        let planned = self.walk(log, walk, |planner| planner.plan(&scope, query), |event| {
-            found = self.sees(tenant, query, &event).then(|| event.position());
-            found.is_none()
-        })?;
+        let planned = self.walk(
+            log,
+            walk,
+            |planner| planner.plan(&scope, query),
+            |event| {
+                found = self.sees(tenant, query, &event).then(|| event.position());
+                found.is_none()
+            },
+        )?;
         if !planned {
             table(log).each_after(&self.connection, after.0, |_, event| {
                 found = self.sees(tenant, query, &event).then(|| event.position());
@@ -103,7 +109,7 @@ impl Ledger for Writer {
             self.removing.set(staged.tenant.as_str(), stream.as_str(), removal);
         }
         marks::put(&self.connection, &staged.tenant, &changes.marks, changes.recorded_at)?;
-        self.heads = changes.heads;
+        self.written = changes.heads;
         if !staged.events.is_empty() {
             self.recorded_at = changes.recorded_at;
         }
@@ -120,15 +126,21 @@ impl Writer {
         stream: &StreamId,
     ) -> Result<StreamState, BackendError> {
         let term = self.shared.hasher.stream(log, tenant.as_str(), stream.as_str());
-        let walk = Walk { low: 1, high: self.heads.of(log).0, forwards: false };
+        let walk = Walk { low: 1, high: self.written.of(log).0, forwards: false };
         let mut state = StreamState::Missing;
-        self.walk(log, walk, |planner| Some(planner.list(Key::Stream(term))), |event| {
-            let is_of_stream = event.tenant() == tenant.as_str() && event.stream() == Some(stream.as_str());
-            if is_of_stream && let Some(revision) = event.revision() {
-                state = StreamState::At(revision);
-            }
-            !is_of_stream
-        })?;
+        self.walk(
+            log,
+            walk,
+            |planner| Some(planner.list(Key::Stream(term))),
+            |event| {
+                let is_of_stream =
+                    event.tenant() == tenant.as_str() && event.stream() == Some(stream.as_str());
+                if is_of_stream && let Some(revision) = event.revision() {
+                    state = StreamState::At(revision);
+                }
+                !is_of_stream
+            },
+        )?;
         Ok(state)
     }
 
@@ -202,7 +214,7 @@ impl Writer {
         for ((event, position), revision) in events.iter().zip(range.first.0..).zip(revisions) {
             tail.add(Entry {
                 position,
-                id_prefix: event.encoded.id().as_u64_pair().0,
+                id_key: id_key(event.encoded.id()),
                 stream: event.stream_term.map(|term| (term, revision)),
                 terms: staged.terms.get(event.terms.clone()).unwrap_or_default(),
             });

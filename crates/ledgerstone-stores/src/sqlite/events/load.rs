@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use crate::cursor::Cursor;
 use crate::removals::Removals;
-use crate::sqlite::events::merge::indexed_name;
+use crate::sqlite::events::id_index::id_key;
+use crate::sqlite::events::merge::{Merge, indexed_name};
 use crate::sqlite::events::reading::Reading;
 use crate::sqlite::events::records::{from_sql, table};
 use crate::sqlite::events::shared::Shared;
@@ -45,18 +46,47 @@ pub(crate) fn identity(
     Ok((LogIdentity { id, epoch }, TermHasher::new(seed.cast_unsigned())))
 }
 
-/// Reads the events that the tables of the index do not know yet.
+/// How many runs a tail has when it is opened at most; what is more goes into the tables at once.
+const RUNS: usize = 3;
+
+/// Reads the events that the tables of the index do not know yet, and brings the tables closer where
+/// those are many, as after a restore. The caller holds the gate.
 pub(crate) fn tail(connection: &Connection, hasher: TermHasher, log: LogKind) -> Result<Tail, BackendError> {
     let indexed = meta::<i64>(connection, indexed_name(log))?.map_or(0, from_sql);
     let mut tail = Tail::after(indexed);
+    loop {
+        fill(connection, hasher, log, &mut tail)?;
+        if tail.runs() <= RUNS {
+            return Ok(tail);
+        }
+        while let Some((base, run)) = tail.oldest_full() {
+            let merge = connection.unchecked_transaction().map_err(failed("open"))?;
+            Merge::new(log, base, run).step(&merge, usize::MAX)?;
+            merge.commit().map_err(failed("open"))?;
+            tail.drop_oldest();
+        }
+    }
+}
+
+/// Adds events to the tail until it has more runs than it should, or there are no more.
+fn fill(
+    connection: &Connection,
+    hasher: TermHasher,
+    log: LogKind,
+    tail: &mut Tail,
+) -> Result<(), BackendError> {
     let mut terms = Vec::new();
-    table(log).each_after(connection, indexed, |position, event| {
+    table(log).each_after(connection, tail.newest(), |position, event| {
         terms.clear();
         hasher.of_recorded(&event, &mut terms);
-        tail.add(Entry { position, id_prefix: event.id().as_u64_pair().0, stream: stream(hasher, &event), terms: &terms });
-        true
-    })?;
-    Ok(tail)
+        tail.add(Entry {
+            position,
+            id_key: id_key(event.id()),
+            stream: stream(hasher, &event),
+            terms: &terms,
+        });
+        tail.runs() <= RUNS
+    })
 }
 
 fn stream(hasher: TermHasher, event: &RecordedEvent) -> Option<(u64, u64)> {
@@ -66,7 +96,8 @@ fn stream(hasher: TermHasher, event: &RecordedEvent) -> Option<(u64, u64)> {
 
 /// Reads whose events there are.
 pub(crate) fn tenants(connection: &Connection) -> Result<Vec<Tenant>, BackendError> {
-    let mut statement = connection.prepare("SELECT name FROM tenants ORDER BY name").map_err(failed("open"))?;
+    let mut statement =
+        connection.prepare("SELECT name FROM tenants ORDER BY name").map_err(failed("open"))?;
     let mut rows = statement.query([]).map_err(failed("open"))?;
     let mut tenants = Vec::new();
     while let Some(row) = rows.next().map_err(failed("open"))? {

@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod alike_tests;
+#[cfg(test)]
+mod file_tests;
 mod filter;
 mod id_index;
 mod ledger;
@@ -32,12 +34,12 @@ use crate::cursor::Cursor;
 use crate::group_commit::{GroupCommit, IndexTerms, ReadLog};
 use crate::removals::Removals;
 use crate::sqlite::database::Database;
+pub(crate) use crate::sqlite::events::ledger::PUT_TENANT;
 use crate::sqlite::events::reading::Reading;
+pub(crate) use crate::sqlite::events::records::{as_sql, table};
 use crate::sqlite::events::shared::Shared;
 use crate::sqlite::events::tail::Tail;
 use crate::sqlite::events::writer::Writer;
-pub(crate) use crate::sqlite::events::ledger::PUT_TENANT;
-pub(crate) use crate::sqlite::events::records::{as_sql, table};
 use crate::sqlite::failure::BACKEND;
 
 /// The reading half of the events; group commit adds the writing half.
@@ -100,7 +102,7 @@ impl ReadLog for SqliteEvents {
 
     fn read(&self, selection: Selection, heads: Heads) -> Frames {
         let reading = Reading::new(Cursor::new(selection, heads));
-        let begun = Next::Begin(Arc::clone(&self.shared), reading);
+        let begun = Next::Begin(Arc::clone(&self.shared), Box::new(reading));
         stream::unfold(begun, |next| async move {
             match next.frame().await? {
                 Ok((frame, next)) => Some((Ok(frame), next)),
@@ -121,12 +123,12 @@ impl ReadLog for SqliteEvents {
     }
 }
 
-type FrameRead = Result<(Frame, Reading), BackendError>;
+type FrameRead = Result<(Frame, Box<Reading>), BackendError>;
 
 /// What comes next in a stream of frames.
 enum Next {
     /// The reading has not begun.
-    Begin(Arc<Shared>, Reading),
+    Begin(Arc<Shared>, Box<Reading>),
     /// The next frame is being read while its predecessor is looked at.
     Ahead(Arc<Shared>, JoinHandle<FrameRead>),
     /// Nothing.
@@ -160,7 +162,7 @@ impl Next {
     }
 }
 
-async fn read_frame(shared: Arc<Shared>, mut reading: Reading) -> FrameRead {
+async fn read_frame(shared: Arc<Shared>, mut reading: Box<Reading>) -> FrameRead {
     let database = Arc::clone(&shared.database);
     let read = move |connection: &rusqlite::Connection| {
         let frame = reading.frame(&shared, connection)?;

@@ -98,7 +98,8 @@ impl Planner<'_> {
                 let terms = self.hasher.of_item(self.log, tenant.as_str(), item);
                 let stream = usize::from(item.stream.is_some());
                 let keys = terms.all.iter().enumerate();
-                let all = keys.map(|(at, term)| if at < stream { Key::Stream(*term) } else { Key::Term(*term) });
+                let all =
+                    keys.map(|(at, term)| if at < stream { Key::Stream(*term) } else { Key::Term(*term) });
                 let any = terms.any.iter().map(|term| Key::Term(*term));
                 sources.push(match terms.all.is_empty() {
                     true => Source::Any(any.map(|key| self.list(key)).collect()),
@@ -224,7 +225,8 @@ impl List {
         let from = walk.position(key);
         self.buffer.clear();
         self.at = 0;
-        let (low, high) = if walk.forwards { (from.max(walk.low), walk.high) } else { (0, from.min(walk.high)) };
+        let (low, high) =
+            if walk.forwards { (from.max(walk.low), walk.high) } else { (0, from.min(walk.high)) };
         if low > high || walk.low > walk.high {
             self.fetched = true;
             return Ok(());

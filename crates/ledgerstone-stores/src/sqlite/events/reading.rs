@@ -62,7 +62,12 @@ impl Reading {
     }
 
     /// Looks at every event, in the order of the log.
-    fn scan(&mut self, shared: &Shared, connection: &Connection, frame: &mut Frame) -> Result<(), BackendError> {
+    fn scan(
+        &mut self,
+        shared: &Shared,
+        connection: &Connection,
+        frame: &mut Frame,
+    ) -> Result<(), BackendError> {
         let table = table(self.cursor.selection.log);
         let selective = !self.cursor.selection.query.is_all() || !self.cursor.selection.occurred.is_all();
         let mut budget = Budget::default();
@@ -88,6 +93,9 @@ impl Reading {
         mut source: Source,
         frame: &mut Frame,
     ) -> Result<(), BackendError> {
+        // One snapshot, begun after the plan was made: it may know more than the plan, never less.
+        let snapshot = connection.unchecked_transaction().map_err(failed("read"))?;
+        let connection = &*snapshot;
         let horizon = source.horizon();
         let mut statement = table(self.cursor.selection.log).whole(connection)?;
         let mut key = walk.first();
@@ -162,7 +170,8 @@ impl Reading {
             let high = self.first_recorded(connection, to)?;
             self.cursor.narrow(0, high.saturating_sub(1));
         }
-        let (TenantScope::One(tenant), Some(stream)) = (&selection.tenant, selection.query.as_stream()) else {
+        let (TenantScope::One(tenant), Some(stream)) = (&selection.tenant, selection.query.as_stream())
+        else {
             return Ok(());
         };
         let find = |revision: Revision| {

@@ -36,7 +36,11 @@ macro_rules! table {
                 $name,
                 " WHERE position BETWEEN ?1 AND ?2 ORDER BY position DESC"
             ),
-            records: concat!("SELECT position, record FROM ", $name, " WHERE position > ?1 ORDER BY position"),
+            records: concat!(
+                "SELECT position, record FROM ",
+                $name,
+                " WHERE position > ?1 ORDER BY position"
+            ),
             // A restored log may lack what had been removed: the next event tells as well.
             recorded_at: concat!(
                 "SELECT substr(record, 25, 8) FROM ",

@@ -12,6 +12,8 @@ pub(crate) const RUN: u64 = if cfg!(test) { 64 } else { 32 * 1024 };
 pub(crate) struct Tail {
     /// Up to here the tables know everything.
     indexed: u64,
+    /// The newest position that was added.
+    newest: u64,
     /// What comes after, each run a stretch of [`RUN`] positions.
     runs: VecDeque<Run>,
 }
@@ -21,7 +23,7 @@ pub(crate) struct Tail {
 pub(crate) struct Run {
     pub(crate) streams: HashMap<u64, StreamSlots, Mixed>,
     pub(crate) terms: HashMap<u64, Slots, Mixed>,
-    /// By the beginning of the id.
+    /// By the keys of event ids.
     pub(crate) ids: HashMap<u64, Slots, Mixed>,
 }
 
@@ -70,7 +72,7 @@ impl StreamSlots {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry<'a> {
     pub(crate) position: u64,
-    pub(crate) id_prefix: u64,
+    pub(crate) id_key: u64,
     pub(crate) stream: Option<(u64, u64)>,
     pub(crate) terms: &'a [u64],
 }
@@ -85,7 +87,7 @@ pub(crate) enum Key {
 impl Tail {
     /// Begins a tail after what the tables know.
     pub(crate) fn after(indexed: u64) -> Self {
-        Self { indexed, runs: VecDeque::new() }
+        Self { indexed, newest: indexed, runs: VecDeque::new() }
     }
 
     /// Returns up to where the tables know everything.
@@ -93,8 +95,19 @@ impl Tail {
         self.indexed
     }
 
+    /// Returns the newest position that was added, or up to where the tables know everything.
+    pub(crate) fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    /// Returns how many runs there are, the one that still takes events included.
+    pub(crate) fn runs(&self) -> usize {
+        self.runs.len()
+    }
+
     /// Adds the next event.
     pub(crate) fn add(&mut self, entry: Entry<'_>) {
+        self.newest = entry.position;
         let offset = entry.position.saturating_sub(self.indexed + 1);
         let (run, slot) = (offset / RUN, (offset % RUN) as u16);
         while self.runs.len() as u64 <= run {
@@ -108,7 +121,7 @@ impl Tail {
         for term in entry.terms {
             run.terms.entry(*term).and_modify(|slots| slots.push(slot)).or_insert(Slots::One(slot));
         }
-        run.ids.entry(entry.id_prefix).and_modify(|slots| slots.push(slot)).or_insert(Slots::One(slot));
+        run.ids.entry(entry.id_key).and_modify(|slots| slots.push(slot)).or_insert(Slots::One(slot));
     }
 
     /// Returns the oldest run once it takes no more events, and the position before its first.
@@ -160,12 +173,12 @@ impl Tail {
         (found, false)
     }
 
-    /// Returns the positions of events whose ids begin alike, newest first.
-    pub(crate) fn by_id(&self, prefix: u64) -> impl Iterator<Item = u64> {
+    /// Returns the positions of events whose ids have this key, newest first.
+    pub(crate) fn by_id(&self, key: u64) -> impl Iterator<Item = u64> {
         let runs = self.runs.iter().enumerate().rev();
         runs.flat_map(move |(number, run)| {
             let base = self.indexed + 1 + number as u64 * RUN;
-            let slots = run.ids.get(&prefix).map(Slots::as_slice).unwrap_or_default();
+            let slots = run.ids.get(&key).map(Slots::as_slice).unwrap_or_default();
             slots.iter().rev().map(move |slot| base + u64::from(*slot))
         })
     }

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use crate::decide::{Verdict, decide};
 use crate::group_commit::CommitLog;
 use crate::removals::Removals;
+use crate::sqlite::checkpointer::Checkpointer;
 use crate::sqlite::events::id_index::IdIndex;
 use crate::sqlite::events::load;
 use crate::sqlite::events::merge::Merge;
@@ -18,13 +19,16 @@ use crate::sqlite::events::tail::RUN;
 use crate::sqlite::failure::failed;
 use crate::staged::Staged;
 
+/// What a commit adds to the write-ahead log beside its events, roughly: a few pages.
+const COMMIT_BYTES: usize = 16 * 1024;
+
 /// The writing half of the events.
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) connection: Connection,
     /// The heads, those of the running transaction included.
-    pub(super) heads: Heads,
+    pub(super) written: Heads,
     /// The heads that are durable.
     durable: Heads,
     pub(super) recorded_at: Timestamp,
@@ -35,6 +39,7 @@ pub(crate) struct Writer {
     /// Whether the running transaction has written anything.
     pub(super) wrote: bool,
     merges: Vec<Merge>,
+    checkpointer: Checkpointer,
     /// Whether a transaction failed, so that memory may know more than the file.
     stale: bool,
 }
@@ -43,10 +48,11 @@ impl Writer {
     /// Takes up where the file stands.
     pub(crate) fn open(shared: Arc<Shared>) -> Result<Self, BackendError> {
         let connection = shared.database.writer()?;
+        let checkpointer = Checkpointer::start(&shared.database)?;
         let mut writer = Self {
             shared,
             connection,
-            heads: Heads::default(),
+            written: Heads::default(),
             durable: Heads::default(),
             recorded_at: Timestamp::from_micros(i64::MIN),
             streams: StreamCache::default(),
@@ -54,8 +60,11 @@ impl Writer {
             removing: Removals::default(),
             wrote: false,
             merges: Vec::new(),
+            checkpointer,
             stale: false,
         };
+        let shared = Arc::clone(&writer.shared);
+        let _gate = shared.database.gate();
         writer.reload()?;
         Ok(writer)
     }
@@ -68,7 +77,7 @@ impl Writer {
         self.recorded_at = Timestamp::from_micros(i64::MIN);
         for log in [LogKind::Application, LogKind::System] {
             let head = table(log).head(&self.connection)?;
-            self.heads.set(log, Position(head));
+            self.written.set(log, Position(head));
             if let Some(at) = table(log).recorded_at(&self.connection, head)? {
                 self.recorded_at = self.recorded_at.max(at);
             }
@@ -78,9 +87,9 @@ impl Writer {
         self.ids = IdIndex::load(&self.connection)?;
         *self.shared.tenants.write() = load::tenants(&self.connection)?;
         *self.shared.removals.write() = Removals::default();
-        let removals = load::removals(&self.shared, &self.connection, self.heads)?;
+        let removals = load::removals(&self.shared, &self.connection, self.written)?;
         *self.shared.removals.write() = removals;
-        self.durable = self.heads;
+        self.durable = self.written;
         self.stale = false;
         Ok(())
     }
@@ -143,7 +152,7 @@ impl Writer {
 
     /// Takes over what a transaction has made durable.
     fn settle(&mut self) {
-        self.durable = self.heads;
+        self.durable = self.written;
         self.shared.removals.write().take(&mut self.removing);
         let merges = std::mem::take(&mut self.merges);
         for merge in merges {
@@ -195,6 +204,8 @@ impl CommitLog for Writer {
         match self.run("COMMIT") {
             Ok(()) => {
                 self.settle();
+                let bytes: usize = batches.iter().map(|staged| staged.bytes).sum();
+                self.checkpointer.wrote(bytes + COMMIT_BYTES);
                 verdicts
             }
             Err(error) => {
