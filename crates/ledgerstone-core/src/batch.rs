@@ -166,6 +166,7 @@ impl Limits {
             }
         }
         at_most("a batch size", bytes, self.batch_bytes)?;
+        batch.condition.as_ref().map_or(Ok(()), check_condition)?;
         for mark in &batch.marks {
             if let MarkChange::Swap { value: Some(value), .. } = mark {
                 at_most("a mark size", value.len(), Mark::MAX_VALUE_BYTES)?;
@@ -173,6 +174,14 @@ impl Limits {
         }
         check_twice(batch)
     }
+}
+
+/// A condition is evaluated while others wait, so its query is bounded.
+fn check_condition(condition: &AppendCondition) -> Result<(), InvalidBatch> {
+    let items = condition.fail_if_match.items();
+    at_most("a number of query items in a condition", items.len(), Query::MAX_ITEMS)?;
+    let names = items.iter().map(|item| item.types.len() + item.tags.len()).sum();
+    at_most("a number of types and tags in a condition", names, Query::MAX_NAMES)
 }
 
 fn at_most(what: &'static str, given: usize, limit: usize) -> Result<(), InvalidBatch> {

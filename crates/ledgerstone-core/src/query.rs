@@ -16,6 +16,8 @@ pub struct Query {
 impl Query {
     /// The largest number of items.
     pub const MAX_ITEMS: usize = 256;
+    /// The largest number of types and tags in all items of a condition together.
+    pub const MAX_NAMES: usize = 1_024;
 
     /// Matches every event.
     pub fn all() -> Self {

@@ -31,7 +31,11 @@ impl std::fmt::Debug for ExportFile {
 
 impl ExportFile {
     /// Begins a file, which gets its name only once it is whole.
-    pub fn create(path: &Path, packed: bool) -> Result<Self, Failure> {
+    ///
+    /// What stands there already is replaced only if `force` says so, and never if it is no regular file
+    /// or a database.
+    pub fn create(path: &Path, packed: bool, force: bool) -> Result<Self, Failure> {
+        check_target(path, force)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let partial = path.with_file_name(format!(".{name}.partial"));
         let file = File::create(&partial).map_err(|error| Failure::io(path.display(), &error))?;
@@ -59,6 +63,25 @@ impl ExportFile {
         file.flush()?;
         file.get_ref().sync_all()
     }
+}
+
+fn check_target(path: &Path, force: bool) -> Result<(), Failure> {
+    let Ok(found) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    let refuse = |why: &str, help: &str| {
+        Err(Failure::usage(format!("{} {why}", path.display())).with_help(help.to_owned()))
+    };
+    if !found.is_file() {
+        return refuse("is no regular file", "name a file, or leave --to out and redirect standard output");
+    }
+    let mut beginning = [0; 15];
+    let read = File::open(path).and_then(|mut file| io::Read::read_exact(&mut file, &mut beginning));
+    if read.is_ok() && &beginning == b"SQLite format 3" {
+        return refuse("is a database", "name another file");
+    }
+    if !force {
+        return refuse("exists", "name another file, or replace it with --force");
+    }
+    Ok(())
 }
 
 impl Write for ExportFile {

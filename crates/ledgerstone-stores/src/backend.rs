@@ -1,6 +1,6 @@
 //! A backend: what opening a locator yields, and what it takes to open one.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -14,7 +14,7 @@ use crate::ownership::{Owner, Ownership};
 use crate::restore::Restore;
 
 /// What a backend is given: time, ids, and a way to the network.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Resources {
     /// Tells when events are recorded and marks expire.
     pub clock: Arc<dyn Clock>,
@@ -24,6 +24,17 @@ pub struct Resources {
     pub http: Option<Arc<dyn HttpClient>>,
     /// What a server asks for.
     pub token: Option<String>,
+}
+
+impl Debug for Resources {
+    /// Leaves the token out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resources")
+            .field("clock", &self.clock)
+            .field("ids", &self.ids)
+            .field("http", &self.http)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Resources {

@@ -102,7 +102,8 @@ fn judge<L: Ledger>(
             states.push(StreamState::Missing);
             continue;
         };
-        let state = ledger.stream_state(append.log, &staged.tenant, stream)?;
+        let removal = ledger.removal(staged.tenant.as_str(), stream.as_str());
+        let state = proven(append.log, ledger.stream_state(append.log, &staged.tenant, stream)?, removal);
         if let Some(refusal) = judge_stream(ledger, &staged.tenant, append, stream, state) {
             return Ok(Err(refusal.into()));
         }
@@ -133,6 +134,16 @@ fn judge<L: Ledger>(
     Ok(Ok(Accepted { states, changes }))
 }
 
+/// Returns where a stream stands, by its events and by what its truncation proves to have been there: a
+/// restored log may hold no event of it any more, and revisions never go back.
+fn proven(log: LogKind, state: StreamState, removal: Removal) -> StreamState {
+    let Some(removed) = removal.before.0.checked_sub(1) else { return state };
+    if log == LogKind::System || state.next_revision().0 > removed {
+        return state;
+    }
+    StreamState::At(Revision(removed))
+}
+
 fn judge_stream<L: Ledger>(
     ledger: &L,
     tenant: &Tenant,
@@ -160,11 +171,18 @@ fn judge_removals<L: Ledger>(
     let mut removals = Vec::new();
     for append in staged.appends.iter().filter(|append| !append.removals.is_empty()) {
         let Some(stream) = &append.stream else { continue };
-        let mut next = ledger.stream_state(LogKind::Application, &staged.tenant, stream)?.next_revision();
+        let stands = ledger.stream_state(LogKind::Application, &staged.tenant, stream)?;
+        let removed = ledger.removal(staged.tenant.as_str(), stream.as_str());
+        let mut next = proven(LogKind::Application, stands, removed).next_revision();
         let beside =
             staged.appends.iter().zip(states).find(|(other, _)| {
                 other.log == LogKind::Application && other.stream.as_ref() == Some(stream)
             });
+        if beside.is_some() && append.removals.contains(&Removing::Everything) {
+            let reason =
+                "the same batch appends events to it that nobody could read; append them before, or not";
+            return Ok(Err(InvalidName::new("a tombstone", stream.as_str(), reason).into()));
+        }
         if let Some((other, state)) = beside {
             next = revision_after(*state, other.events.len());
         }

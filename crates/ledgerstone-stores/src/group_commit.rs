@@ -148,6 +148,10 @@ impl<R: ReadLog> EventStore for GroupCommit<R> {
     }
 
     async fn head(&self) -> Result<LogHead, EventStoreError> {
+        // A writer that panicked could not say that it ended, but what it said it with is gone.
+        if *self.ended.borrow() || self.ended.has_changed().is_err() {
+            return Err(self.failed("the writer has ended; open the store again").into());
+        }
         Ok(LogHead { log: self.reader.identity(), heads: *self.heads.borrow() })
     }
 

@@ -1,5 +1,7 @@
 //! The stores of ledgerstone, chosen by the scheme of a locator.
 
+#![cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "only a store on disk needs all of it"))]
+
 mod backend;
 mod cursor;
 mod decide;

@@ -36,6 +36,8 @@ pub struct Ownership(Arc<Held>);
 struct Held {
     path: PathBuf,
     file: Mutex<Option<File>>,
+    /// The data itself, locked too, for the case that somebody deletes the lock file.
+    data: Mutex<Option<File>>,
 }
 
 impl Ownership {
@@ -59,9 +61,25 @@ impl Ownership {
             }
             std::thread::sleep(BETWEEN);
         }
-        let ownership = Self(Arc::new(Held { path, file: Mutex::new(Some(file)) }));
+        let ownership = Self(Arc::new(Held { path, file: Mutex::new(Some(file)), data: Mutex::new(None) }));
         ownership.write(Some(&Owner { pid: std::process::id(), address: None }));
         Ok(ownership)
+    }
+
+    /// Locks the data file too, so that deleting the lock file lets nobody in.
+    pub(crate) fn guard(&self, backend: &'static str, data: &Path) -> Result<(), BackendError> {
+        let file = File::open(data).map_err(|error| io_failure(backend, "lock", data, error))?;
+        for glance in 0.. {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if glance < GLANCES => std::thread::sleep(BETWEEN),
+                Err(TryLockError::WouldBlock) => return Err(owned(backend, &self.0.path, None)),
+                // A file system without such locks leaves the lock file alone to do it.
+                Err(TryLockError::Error(_)) => return Ok(()),
+            }
+        }
+        *self.0.data.lock() = Some(file);
+        Ok(())
     }
 
     /// Tells other processes where this one's server listens.
@@ -72,6 +90,7 @@ impl Ownership {
     /// Gives the folder free, for every clone.
     pub(crate) fn release(&self) {
         self.write(None);
+        self.0.data.lock().take();
         self.0.file.lock().take();
     }
 

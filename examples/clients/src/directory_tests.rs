@@ -68,10 +68,10 @@ async fn a_client_is_told_as_of_an_earlier_time() {
     assert!(past.len() > 2);
     let second = past[1].recorded.occurred_at().expect("changes have a time").at;
     let then = directory.load_at("0015g0000000011AAA", AsOf::OccurredAt(second)).await.expect("as of");
-    assert_eq!(then.state.last_commit, {
+    assert_eq!(then.state.last, {
         use ledgerstone::core::Aggregate;
         let mut client = Client::default();
         past[..2].iter().for_each(|past| client.evolve(&past.event));
-        client.last_commit
+        client.last
     });
 }

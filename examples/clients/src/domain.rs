@@ -5,5 +5,6 @@ mod events;
 
 pub use client::{Client, ClientCommand, ClientRefusal};
 pub use events::{
-    ClientCreated, ClientDeleted, ClientEvent, ClientFields, ClientRestored, ClientUpdated, Priority, Status,
+    ClientCreated, ClientDeleted, ClientEvent, ClientFields, ClientRestored, ClientUpdated, FeedPlace,
+    Priority, Status,
 };

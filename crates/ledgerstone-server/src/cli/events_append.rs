@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Args;
 use ledgerstone::core::{
     Append as AppendEvents, Appended, AppendedJson, Batch, BatchJson, EventData, EventJson, ExpectedRevision,
-    OffsetTime, StreamId,
+    LogKind, OffsetTime, StreamId,
 };
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -78,6 +78,11 @@ impl Append {
                 Batch { tenant: session.tenant(), ..Batch::of(append) }
             }
         };
+        if let Some(event) = batch.events().find(|event| event.log() == LogKind::System) {
+            let message = format!("events of type {} are written by the system only", event.event_type);
+            let help = "streams delete, streams truncate and read-models declare write what they need";
+            return Err(Failure::usage(message).with_help(help));
+        }
         let opened = session.open(Access::Write).await?;
         let appended = opened.backend.events.append(batch).await;
         opened.backend.close().await;

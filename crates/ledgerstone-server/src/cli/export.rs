@@ -27,6 +27,9 @@ pub(super) struct ExportCommand {
     /// Pack with gzip
     #[arg(long)]
     gzip: bool,
+    /// Replace the file if it exists
+    #[arg(long, requires = "to")]
+    force: bool,
     /// Whose events: the application's, the system's, or both
     #[arg(long, value_enum, default_value_t = Which::Both)]
     log: Which,
@@ -108,7 +111,7 @@ impl ExportCommand {
         path: &Path,
     ) -> Result<(), Failure> {
         let packed = self.gzip || path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
-        let mut file = ExportFile::create(path, packed)?;
+        let mut file = ExportFile::create(path, packed, self.force)?;
         let bar = ProgressBar::count(&session.output, "exporting", Some(total));
         let events = &*opened.backend.events;
         let stop = crate::serve::stop_signal();

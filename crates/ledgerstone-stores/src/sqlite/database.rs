@@ -58,6 +58,7 @@ impl Database {
             let message = format!("{} cannot be written; give this user the right to", path.display());
             return Err(misconfigured(Code::ReadOnly, message));
         }
+        database.ownership.guard(BACKEND, path)?;
         bring_up_to_date(&mut connection, path)?;
         Ok(Arc::new(database))
     }
@@ -125,7 +126,7 @@ impl Database {
     fn reader(&self) -> Result<Connection, BackendError> {
         let connection = self.connect(OpenFlags::empty())?;
         connection.pragma_update(None, "query_only", true).map_err(failed("open"))?;
-        connection.pragma_update(None, "cache_size", -8 * 1024).map_err(failed("open"))?;
+        connection.pragma_update(None, "cache_size", -32 * 1024).map_err(failed("open"))?;
         Ok(connection)
     }
 

@@ -3,7 +3,9 @@
 use ledgerstone::core::Aggregate;
 use serde_json::Value;
 
-use super::events::{ClientCreated, ClientDeleted, ClientEvent, ClientFields, ClientRestored, ClientUpdated};
+use super::events::{
+    ClientCreated, ClientDeleted, ClientEvent, ClientFields, ClientRestored, ClientUpdated, FeedPlace,
+};
 
 /// A client as its events tell it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -14,8 +16,8 @@ pub struct Client {
     pub is_deleted: bool,
     /// What is known about it.
     pub fields: ClientFields,
-    /// The newest commit of the CRM that it has seen.
-    pub last_commit: u64,
+    /// The newest of the CRM's changes that it has seen.
+    pub last: FeedPlace,
 }
 
 /// What the CRM says has happened.
@@ -27,8 +29,8 @@ pub enum ClientCommand {
         salesforce_id: String,
         /// What is known about it.
         fields: ClientFields,
-        /// The number of the CRM's commit.
-        commit: u64,
+        /// Its place among the CRM's changes.
+        place: FeedPlace,
         /// What the CRM sent.
         raw: Value,
     },
@@ -38,20 +40,20 @@ pub enum ClientCommand {
         changes: ClientFields,
         /// Whether the details were lost.
         gap: bool,
-        /// The number of the CRM's commit.
-        commit: u64,
+        /// Its place among the CRM's changes.
+        place: FeedPlace,
         /// What the CRM sent.
         raw: Value,
     },
     /// It was deleted.
     Delete {
-        /// The number of the CRM's commit.
-        commit: u64,
+        /// Its place among the CRM's changes.
+        place: FeedPlace,
     },
     /// It came back.
     Restore {
-        /// The number of the CRM's commit.
-        commit: u64,
+        /// Its place among the CRM's changes.
+        place: FeedPlace,
     },
 }
 
@@ -76,12 +78,12 @@ pub enum ClientRefusal {
 }
 
 impl ClientCommand {
-    fn commit(&self) -> u64 {
+    fn place(&self) -> FeedPlace {
         match self {
-            Self::Create { commit, .. }
-            | Self::Update { commit, .. }
-            | Self::Delete { commit }
-            | Self::Restore { commit } => *commit,
+            Self::Create { place, .. }
+            | Self::Update { place, .. }
+            | Self::Delete { place }
+            | Self::Restore { place } => *place,
         }
     }
 }
@@ -94,34 +96,34 @@ impl Aggregate for Client {
     const CATEGORY: &'static str = "client";
 
     fn decide(&self, command: ClientCommand) -> Result<Vec<ClientEvent>, ClientRefusal> {
-        // The feed delivers at least once; a commit that was seen before changes nothing.
-        if self.exists && command.commit() <= self.last_commit {
+        // The feed delivers at least once; a change that was seen before changes nothing.
+        if self.exists && command.place() <= self.last {
             return Ok(Vec::new());
         }
         match command {
-            ClientCommand::Create { salesforce_id, fields, commit, raw } => {
+            ClientCommand::Create { salesforce_id, fields, place, raw } => {
                 if self.exists {
                     return Err(ClientRefusal::Exists);
                 }
                 if fields.name.is_none() {
                     return Err(ClientRefusal::Nameless);
                 }
-                Ok(vec![ClientCreated { salesforce_id, fields, commit, raw }.into()])
+                Ok(vec![ClientCreated { salesforce_id, fields, place, raw }.into()])
             }
-            ClientCommand::Update { changes, gap, commit, raw } => {
+            ClientCommand::Update { changes, gap, place, raw } => {
                 self.check_present()?;
                 if changes.is_empty() && !gap {
                     return Ok(Vec::new());
                 }
-                Ok(vec![ClientUpdated { changes, gap, commit, raw }.into()])
+                Ok(vec![ClientUpdated { changes, gap, place, raw }.into()])
             }
-            ClientCommand::Delete { commit } => {
+            ClientCommand::Delete { place } => {
                 self.check_present()?;
-                Ok(vec![ClientDeleted { commit }.into()])
+                Ok(vec![ClientDeleted { place }.into()])
             }
             ClientCommand::Restore { .. } if !self.exists => Err(ClientRefusal::Missing),
             ClientCommand::Restore { .. } if !self.is_deleted => Err(ClientRefusal::NotDeleted),
-            ClientCommand::Restore { commit } => Ok(vec![ClientRestored { commit }.into()]),
+            ClientCommand::Restore { place } => Ok(vec![ClientRestored { place }.into()]),
         }
     }
 
@@ -130,19 +132,19 @@ impl Aggregate for Client {
             ClientEvent::ClientCreated(created) => {
                 self.exists = true;
                 self.fields = created.fields.clone();
-                self.last_commit = created.commit;
+                self.last = created.place;
             }
             ClientEvent::ClientUpdated(updated) => {
                 self.fields.apply(&updated.changes);
-                self.last_commit = updated.commit;
+                self.last = updated.place;
             }
             ClientEvent::ClientDeleted(deleted) => {
                 self.is_deleted = true;
-                self.last_commit = deleted.commit;
+                self.last = deleted.place;
             }
             ClientEvent::ClientRestored(restored) => {
                 self.is_deleted = false;
-                self.last_commit = restored.commit;
+                self.last = restored.place;
             }
         }
     }

@@ -6,22 +6,26 @@ use serde_json::json;
 use super::super::events::{ClientDeleted, ClientRestored, ClientUpdated, Priority};
 use super::*;
 
+fn place(commit: u64) -> FeedPlace {
+    FeedPlace { commit, sequence: 1 }
+}
+
 fn named(name: &str) -> ClientFields {
     ClientFields { name: Some(name.to_owned()), ..ClientFields::default() }
 }
 
 fn created() -> ClientEvent {
     let (salesforce_id, fields) = ("001".to_owned(), named("Granite Works"));
-    ClientCreated { salesforce_id, fields, commit: 1, raw: json!({}) }.into()
+    ClientCreated { salesforce_id, fields, place: place(1), raw: json!({}) }.into()
 }
 
-fn create(commit: u64) -> ClientCommand {
+fn create(at: u64) -> ClientCommand {
     let (salesforce_id, fields) = ("001".to_owned(), named("Granite Works"));
-    ClientCommand::Create { salesforce_id, fields, commit, raw: json!({}) }
+    ClientCommand::Create { salesforce_id, fields, place: place(at), raw: json!({}) }
 }
 
-fn update(changes: ClientFields, commit: u64) -> ClientCommand {
-    ClientCommand::Update { changes, gap: false, commit, raw: json!({}) }
+fn update(changes: ClientFields, at: u64) -> ClientCommand {
+    ClientCommand::Update { changes, gap: false, place: place(at), raw: json!({}) }
 }
 
 #[test]
@@ -38,14 +42,24 @@ fn a_commit_that_was_seen_before_changes_nothing() {
 }
 
 #[test]
+fn two_changes_of_one_transaction_both_count() {
+    let changes = named("Granite Works AG");
+    let second = FeedPlace { commit: 1, sequence: 2 };
+    let command =
+        ClientCommand::Update { changes: changes.clone(), gap: false, place: second, raw: json!({}) };
+    let updated = ClientUpdated { changes, gap: false, place: second, raw: json!({}) };
+    Scenario::<Client>::given([created()]).when(command).then([updated.into()]);
+}
+
+#[test]
 fn a_deleted_client_takes_no_changes_until_it_comes_back() {
-    let deleted = || [created(), ClientDeleted { commit: 2 }.into()];
+    let deleted = || [created(), ClientDeleted { place: place(2) }.into()];
     Scenario::<Client>::given(deleted())
         .when(update(named("Other"), 3))
         .then_refused(|refusal| *refusal == ClientRefusal::Deleted);
     Scenario::<Client>::given(deleted())
-        .when(ClientCommand::Restore { commit: 3 })
-        .then([ClientRestored { commit: 3 }.into()]);
+        .when(ClientCommand::Restore { place: place(3) })
+        .then([ClientRestored { place: place(3) }.into()]);
 }
 
 #[test]
@@ -56,7 +70,8 @@ fn a_change_touches_only_its_fields_and_null_clears() {
     assert_eq!(text, r#"{"priority":null}"#);
     let read: ClientFields = serde_json::from_str(&text).expect("reads back");
     assert_eq!(read, cleared);
-    let updated = |changes, commit| ClientUpdated { changes, gap: false, commit, raw: json!({}) }.into();
+    let updated =
+        |changes, at| ClientUpdated { changes, gap: false, place: place(at), raw: json!({}) }.into();
     let after = Scenario::<Client>::given([created(), updated(changes, 2)]);
     assert_eq!(after.state().fields.priority, Some(Some(Priority::High)));
     assert_eq!(after.state().fields.name.as_deref(), Some("Granite Works"));

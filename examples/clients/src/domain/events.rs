@@ -94,6 +94,15 @@ impl ClientFields {
     }
 }
 
+/// A place among the CRM's changes: the commit, and the change within its transaction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FeedPlace {
+    /// The number of the commit.
+    pub commit: u64,
+    /// The place in its transaction.
+    pub sequence: u64,
+}
+
 /// A client entered the directory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClientCreated {
@@ -101,8 +110,8 @@ pub struct ClientCreated {
     pub salesforce_id: String,
     /// What is known about it.
     pub fields: ClientFields,
-    /// The number of the CRM's commit.
-    pub commit: u64,
+    /// Its place among the CRM's changes.
+    pub place: FeedPlace,
     /// What the CRM sent.
     pub raw: Value,
 }
@@ -115,8 +124,8 @@ pub struct ClientUpdated {
     /// Whether the CRM lost the details: something changed, and nobody knows what.
     #[serde(default)]
     pub gap: bool,
-    /// The number of the CRM's commit.
-    pub commit: u64,
+    /// Its place among the CRM's changes.
+    pub place: FeedPlace,
     /// What the CRM sent.
     pub raw: Value,
 }
@@ -124,15 +133,15 @@ pub struct ClientUpdated {
 /// A client was deleted in the CRM.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClientDeleted {
-    /// The number of the CRM's commit.
-    pub commit: u64,
+    /// Its place among the CRM's changes.
+    pub place: FeedPlace,
 }
 
 /// A deleted client came back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClientRestored {
-    /// The number of the CRM's commit.
-    pub commit: u64,
+    /// Its place among the CRM's changes.
+    pub place: FeedPlace,
 }
 
 ledgerstone::domain_events! {

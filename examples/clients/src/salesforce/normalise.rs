@@ -4,7 +4,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use super::change_event::{ChangeEvent, ChangeKind, MalformedChange};
-use crate::domain::{ClientCommand, ClientFields};
+use crate::domain::{ClientCommand, ClientFields, FeedPlace};
 
 /// A change in the domain's words, for one client.
 #[derive(Debug, Clone)]
@@ -42,19 +42,19 @@ pub fn normalise(change: &ChangeEvent) -> Result<Vec<NormalisedChange>, Malforme
     let validation = json!({ "validator": "salesforce/1", "ignored_fields": ignored, "gap": gap });
     let validation = to_raw_value(&validation).map_err(|error| MalformedChange(error.to_string()))?;
     let raw = Value::Object(change.fields.clone());
-    let commit = header.commit_number;
+    let place = FeedPlace { commit: header.commit_number, sequence: header.sequence_number };
     let command = |client: &str| match header.change_type {
         ChangeKind::Create | ChangeKind::GapCreate => ClientCommand::Create {
             salesforce_id: client.to_owned(),
             fields: fields.clone(),
-            commit,
+            place,
             raw: raw.clone(),
         },
         ChangeKind::Update | ChangeKind::GapUpdate => {
-            ClientCommand::Update { changes: fields.clone(), gap, commit, raw: raw.clone() }
+            ClientCommand::Update { changes: fields.clone(), gap, place, raw: raw.clone() }
         }
-        ChangeKind::Delete | ChangeKind::GapDelete => ClientCommand::Delete { commit },
-        ChangeKind::Undelete | ChangeKind::GapUndelete => ClientCommand::Restore { commit },
+        ChangeKind::Delete | ChangeKind::GapDelete => ClientCommand::Delete { place },
+        ChangeKind::Undelete | ChangeKind::GapUndelete => ClientCommand::Restore { place },
     };
     let changes = header.record_ids.iter().map(|client| NormalisedChange {
         client: client.clone(),

@@ -178,10 +178,13 @@ impl Reading {
             let term = shared.hasher.stream(selection.log, tenant.as_str(), stream.as_str());
             position_of(shared, connection, selection.log, term, revision.0)
         };
-        if let Some(from) = selection.from_revision.filter(|from| from.0 >= NEAR)
-            && let Some(low) = find(from)?
-        {
-            self.cursor.narrow(low, u64::MAX);
+        if let Some(from) = selection.from_revision.filter(|from| from.0 >= NEAR) {
+            if let Some(low) = find(from)? {
+                self.cursor.narrow(low, u64::MAX);
+            } else if let Some(newest) = find(Revision(from.0 - 1))? {
+                // Whoever asks for what follows the newest event asks whether there is any.
+                self.cursor.narrow(newest + 1, u64::MAX);
+            }
         }
         if let Some(to) = selection.to_revision
             && let Some(high) = find(to)?

@@ -86,7 +86,7 @@ impl Writer {
         }
         self.ids = IdIndex::load(&self.connection)?;
         *self.shared.tenants.write() = load::tenants(&self.connection)?;
-        *self.shared.removals.write() = Removals::default();
+        // Readers go on meanwhile, and must not see what was removed.
         let removals = load::removals(&self.shared, &self.connection, self.written)?;
         *self.shared.removals.write() = removals;
         self.durable = self.written;
