@@ -5,6 +5,7 @@ mod body;
 mod client;
 mod correlation;
 mod middleware;
+mod origin;
 mod problem;
 
 pub use authenticator::{Authenticator, Caller, StaticToken, Unauthenticated};

@@ -16,6 +16,7 @@ use tracing::Instrument as _;
 
 use crate::authenticator::Authenticator;
 use crate::correlation::Correlation;
+use crate::origin;
 use crate::problem::Failure;
 
 /// Is told of a finished request.
@@ -25,6 +26,8 @@ pub type Observer = Arc<dyn Fn(&Exchange<'_>) + Send + Sync>;
 pub struct Edge {
     /// Who is let in; nothing lets everybody in.
     pub authenticator: Option<Arc<dyn Authenticator>>,
+    /// Whether only callers that name the server by a loopback name are answered.
+    pub local_only: bool,
     /// Tells which paths need no token.
     pub is_open: fn(&str) -> bool,
     /// How long a handler may take until its response begins.
@@ -88,6 +91,9 @@ pub async fn edge(State(edge): State<Arc<Edge>>, request: Request, next: Next) -
 }
 
 async fn within(edge: &Edge, mut request: Request, next: Next) -> Response {
+    if let Err(refused) = origin::check(request.headers(), request.uri(), edge.local_only) {
+        return refused.into_response();
+    }
     if let Some(authenticator) = &edge.authenticator
         && !(edge.is_open)(request.uri().path())
     {
@@ -158,6 +164,7 @@ mod tests {
     fn app() -> Router {
         let edge_options = Edge {
             authenticator: Some(Arc::new(StaticToken::new(TOKEN).expect("a token"))),
+            local_only: false,
             is_open: |path| path == "/open",
             timeout: Duration::from_millis(20),
             ids: Arc::new(TimeOrderedIds),

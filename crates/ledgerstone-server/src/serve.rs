@@ -160,6 +160,7 @@ fn edge(api: &Api, options: &ServeOptions) -> Edge {
     let observed = api.clone();
     Edge {
         authenticator: options.authenticator.clone(),
+        local_only: options.listen.ip().is_loopback() && options.authenticator.is_none(),
         is_open: |path| {
             matches!(path, "/" | "/openapi.json" | "/reference" | "/errors")
                 || path.starts_with("/health/")

@@ -25,8 +25,8 @@ use crate::api::state::Api;
 
 /// How often a silent stream says that it is alive; proxies cut what is silent for a minute.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// How many pieces may wait for a slow reader.
-const WAITING: usize = 16;
+/// How many pieces may wait for a slow reader; each may be as large as the store's largest frame.
+const WAITING: usize = 1;
 
 /// Streams events from a position on, and then as they are recorded.
 pub(crate) async fn follow(State(api): State<Api>, uri: Uri, headers: HeaderMap, call: Call) -> Answered {

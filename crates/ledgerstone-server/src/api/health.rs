@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
 use crate::api::answer::{Answered, json};
-use crate::api::read_models::troubles;
+use crate::api::read_models::{Trouble, troubles};
 use crate::api::state::Api;
 
 /// How long the store may take to tell its head.
@@ -19,22 +19,31 @@ struct Health {
     status: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    troubles: Vec<Trouble>,
 }
 
 /// Answers as long as the process handles requests at all.
 pub(crate) async fn live() -> Answered {
-    json(&Health { status: "live", reasons: Vec::new() })
+    json(&Health { status: "live", reasons: Vec::new(), troubles: Vec::new() })
 }
 
 /// Answers whether everything was loaded.
 pub(crate) async fn startup(State(api): State<Api>) -> Response {
     let reasons = if api.is_started() { Vec::new() } else { vec!["read models are being loaded".to_owned()] };
-    answer("started", reasons)
+    answer("started", reasons, Vec::new())
 }
 
-/// Answers whether requests should be sent here.
+/// Answers whether requests should be sent here. A read model in trouble is told of and changes nothing:
+/// the log and the other read models answer as before.
 pub(crate) async fn ready(State(api): State<Api>) -> Response {
-    answer("ready", reasons_against(&api).await)
+    let reasons = reasons_against(&api).await;
+    let found = if reasons.is_empty() {
+        tokio::time::timeout(PATIENCE, troubles(&api)).await.unwrap_or_default()
+    } else {
+        Vec::new()
+    };
+    answer("ready", reasons, found)
 }
 
 async fn reasons_against(api: &Api) -> Vec<String> {
@@ -44,22 +53,20 @@ async fn reasons_against(api: &Api) -> Vec<String> {
     if !api.is_started() {
         return vec!["read models are being loaded".to_owned()];
     }
-    let mut reasons = match tokio::time::timeout(PATIENCE, api.app.events.head()).await {
+    match tokio::time::timeout(PATIENCE, api.app.events.head()).await {
         Ok(Ok(_)) => Vec::new(),
         Ok(Err(error)) => vec![format!("the event store fails: {error}")],
         Err(_) => vec![format!("the event store does not answer within {} s", PATIENCE.as_secs())],
-    };
-    reasons.extend(troubles(api).await);
-    reasons
+    }
 }
 
-fn answer(status: &'static str, reasons: Vec<String>) -> Response {
+fn answer(status: &'static str, reasons: Vec<String>, troubles: Vec<Trouble>) -> Response {
     let (code, status) = if reasons.is_empty() {
         (StatusCode::OK, status)
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "waiting")
     };
-    let mut response = json(&Health { status, reasons }).into_response();
+    let mut response = json(&Health { status, reasons, troubles }).into_response();
     *response.status_mut() = code;
     response
 }

@@ -127,5 +127,6 @@ fn describe() {
         metrics::Unit::Seconds,
         "Age of the oldest event that a read model has not seen."
     );
+    metrics::describe_gauge!("ledgerstone_read_model_stopped", "Whether a read model has stopped: 1 or 0.");
     metrics::describe_gauge!("ledgerstone_read_model_parked_keys", "Keys that a read model parked.");
 }

@@ -1,5 +1,7 @@
 //! Pages of events: a selection read up to a limit, as JSON or as a line for each event.
 
+use std::time::Instant;
+
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use futures_util::TryStreamExt as _;
@@ -10,6 +12,7 @@ use crate::api::answer::{Answered, unwritable, with_type};
 use crate::api::call::NDJSON;
 use crate::api::event_line::write_line;
 use crate::api::parameters::refused;
+use crate::api::point::check_position;
 use crate::api::state::Api;
 
 /// A selection to answer with one page.
@@ -19,6 +22,8 @@ pub(crate) struct PageRequest {
     pub(crate) selection: Selection,
     /// Only these types, where the selection cannot say so itself; none means all.
     pub(crate) types: Vec<EventType>,
+    /// Whether a page that found little may end early; it can where the caller can read on by position.
+    pub(crate) resumable: bool,
     /// Whether to answer a line for each event.
     pub(crate) lines: bool,
 }
@@ -42,9 +47,11 @@ pub(crate) async fn answer_page(api: &Api, request: PageRequest) -> Answered {
 }
 
 async fn read(api: &Api, request: PageRequest) -> Result<Page, Failure> {
-    let PageRequest { mut selection, types, .. } = request;
+    let PageRequest { mut selection, types, resumable, .. } = request;
+    let started = Instant::now();
     let limit = page_limit(api, selection.limit)?;
     let head = api.app.events.head().await?;
+    check_position(&head, selection.log, selection.after)?;
     let newest = head.heads.of(selection.log);
     let end = selection.up_to.map_or(newest, |last| last.min(newest));
     selection.up_to = Some(end);
@@ -53,9 +60,10 @@ async fn read(api: &Api, request: PageRequest) -> Result<Page, Failure> {
 
     let mut page = Page { events: Vec::new(), read_to: after, holes: Vec::new(), head, more: false };
     let mut stopped = limit == 0;
+    let mut is_late = false;
     let mut bytes = 0;
     let mut frames = api.app.events.read(selection);
-    while let Some(frame) = if stopped { None } else { frames.try_next().await? } {
+    while let Some(frame) = if stopped || is_late { None } else { frames.try_next().await? } {
         page.read_to = frame.read_to;
         page.holes.extend(frame.holes);
         let wanted = |event: &RecordedEvent| {
@@ -69,15 +77,30 @@ async fn read(api: &Api, request: PageRequest) -> Result<Page, Failure> {
                 break;
             }
         }
+        is_late = resumable && started.elapsed() >= api.limits.page_time;
     }
     if let Some(last) = page.events.last().filter(|_| stopped) {
         page.read_to = last.position();
+    }
+    if is_late || (stopped && !page.events.is_empty()) {
         page.more = match direction {
             Direction::Forwards => page.read_to < end,
             Direction::Backwards => page.read_to > after.next(),
         };
     }
+    keep_read(&mut page.holes, page.read_to, direction);
     Ok(page)
+}
+
+/// Keeps of the holes what was read, as the next page tells of the rest.
+fn keep_read(holes: &mut Vec<Hole>, read_to: Position, direction: Direction) {
+    for hole in holes.iter_mut() {
+        match direction {
+            Direction::Forwards => hole.to = hole.to.min(read_to),
+            Direction::Backwards => hole.from = hole.from.max(read_to),
+        }
+    }
+    holes.retain(|hole| hole.from <= hole.to);
 }
 
 fn page_limit(api: &Api, asked: Option<u64>) -> Result<u64, Failure> {
@@ -139,4 +162,20 @@ fn put(response: &mut Response, name: &'static str, value: &str) {
 
 fn write(body: &mut Vec<u8>, value: &impl serde::Serialize) -> Result<(), Failure> {
     serde_json::to_writer(body, value).map_err(|error| unwritable(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_tells_of_no_holes_beyond_what_it_read() {
+        let hole = |from, to| Hole { from: Position(from), to: Position(to) };
+        let mut holes = vec![hole(2, 3), hole(5, 9), hole(11, 12)];
+        keep_read(&mut holes, Position(7), Direction::Forwards);
+        assert_eq!(holes, [hole(2, 3), hole(5, 7)]);
+        let mut holes = vec![hole(11, 12), hole(5, 9), hole(2, 3)];
+        keep_read(&mut holes, Position(7), Direction::Backwards);
+        assert_eq!(holes, [hole(11, 12), hole(7, 9)]);
+    }
 }

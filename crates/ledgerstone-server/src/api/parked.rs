@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use axum::http::Uri;
-use ledgerstone::core::{Problem, Tenant};
-use ledgerstone::engine::{ParkedKey, ParkedSelection};
+use ledgerstone::core::{CollectionName, Problem, Tenant};
+use ledgerstone::engine::{ParkedKey, ParkedSelection, ReplayReport};
 use ledgerstone::http::Failure;
 use serde::{Deserialize, Serialize};
 
@@ -30,10 +30,19 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
-    fn selection(&self, tenant: Tenant) -> Result<ParkedSelection, Failure> {
+    /// Returns the keys that are meant, which are the tenant's own only.
+    async fn keys(
+        &self,
+        api: &Api,
+        name: &CollectionName,
+        tenant: &Tenant,
+    ) -> Result<Vec<ParkedSelection>, Failure> {
+        let one = |key: String| ParkedSelection::Key(tenant.clone(), key);
         match (&self.key, self.all) {
-            (Some(key), false) => Ok(ParkedSelection::Key(tenant, key.clone())),
-            (None, true) => Ok(ParkedSelection::All),
+            (Some(key), false) => Ok(vec![one(key.clone())]),
+            (None, true) => {
+                Ok(parked_of(api, name, tenant).await?.into_iter().map(|row| one(row.key)).collect())
+            }
             _ => Err(Problem::invalid("say which: {\"key\": \"…\"} or {\"all\": true}").into()),
         }
     }
@@ -44,10 +53,21 @@ struct Discarded {
     discarded: u64,
 }
 
-/// Lists the parked keys.
-pub(crate) async fn list(State(api): State<Api>, ReadModelName(name): ReadModelName, uri: Uri) -> Answered {
+async fn parked_of(api: &Api, name: &CollectionName, tenant: &Tenant) -> Result<Vec<ParkedKey>, Failure> {
+    let mut rows = api.app.read_models.parked(name).await.map_err(failed)?;
+    rows.retain(|row| row.tenant == tenant.as_str());
+    Ok(rows)
+}
+
+/// Lists the tenant's parked keys.
+pub(crate) async fn list(
+    State(api): State<Api>,
+    ReadModelName(name): ReadModelName,
+    uri: Uri,
+    call: Call,
+) -> Answered {
     Parameters::of(&uri, &[])?;
-    json(&Parked { parked: api.app.read_models.parked(&name).await.map_err(failed)? })
+    json(&Parked { parked: parked_of(&api, &name, &call.tenant).await? })
 }
 
 /// Projects the held events of parked keys again.
@@ -62,8 +82,14 @@ pub(crate) async fn replay(
     if choice.reason.is_some() {
         return Err(Problem::invalid("a replay needs no reason; leave it out").into());
     }
-    let which = choice.selection(call.tenant)?;
-    json(&api.app.read_models.replay_parked(&name, &which).await.map_err(failed)?)
+    let mut report = ReplayReport::default();
+    for which in choice.keys(&api, &name, &call.tenant).await? {
+        let one = api.app.read_models.replay_parked(&name, &which).await.map_err(failed)?;
+        report.replayed += one.replayed;
+        report.events += one.events;
+        report.failed.extend(one.failed);
+    }
+    json(&report)
 }
 
 /// Gives parked keys up.
@@ -75,8 +101,13 @@ pub(crate) async fn discard(
     JsonBody(choice): JsonBody<Choice>,
 ) -> Answered {
     Parameters::of(&uri, &[])?;
-    let which = choice.selection(call.tenant)?;
     let reason = choice.reason.as_deref().unwrap_or_default();
-    let discarded = api.app.read_models.discard_parked(&name, &which, reason).await.map_err(failed)?;
+    if reason.trim().is_empty() {
+        return Err(Problem::invalid("a reason is needed to discard parked keys; say \"reason\"").into());
+    }
+    let mut discarded = 0;
+    for which in choice.keys(&api, &name, &call.tenant).await? {
+        discarded += api.app.read_models.discard_parked(&name, &which, reason).await.map_err(failed)?;
+    }
     json(&Discarded { discarded })
 }

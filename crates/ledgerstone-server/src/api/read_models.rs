@@ -167,19 +167,32 @@ pub(crate) async fn wait_for(
     api.app.read_models.wait_for(name, point, timeout).await.map_err(failed).map(drop)
 }
 
-/// Tells why read models need somebody to look after them.
-pub(crate) async fn troubles(api: &Api) -> Vec<String> {
+/// A read model that needs somebody to look after it: its name and the kind of trouble, fit for everybody.
+#[derive(Debug, Serialize)]
+pub(crate) struct Trouble {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_model: Option<String>,
+    kind: &'static str,
+}
+
+/// Tells which read models need somebody to look after them.
+pub(crate) async fn troubles(api: &Api) -> Vec<Trouble> {
     let list = match api.app.read_models.list().await {
         Ok(list) => list,
-        Err(error) => return vec![format!("the read models cannot be listed: {error}")],
+        Err(error) => {
+            tracing::warn!(%error, "the read models cannot be listed");
+            return vec![Trouble { read_model: None, kind: "not_listed" }];
+        }
     };
-    let stopped = list.into_iter().filter(|model| model.state == ReadModelState::Stopped);
-    let told = stopped.map(|model| {
-        format!(
-            "read model {} stopped: {}",
-            model.name,
-            model.stopped.unwrap_or_else(|| "no reason given".to_owned())
-        )
+    let told = list.into_iter().filter_map(|model| {
+        let kind = if model.state == ReadModelState::Stopped {
+            "stopped"
+        } else if model.parked > 0 {
+            "parked"
+        } else {
+            return None;
+        };
+        Some(Trouble { read_model: Some(model.name.as_str().to_owned()), kind })
     });
     told.collect()
 }
@@ -193,6 +206,8 @@ pub(crate) async fn measure(api: &Api) {
             .set(model.lag as f64);
         let age = model.age.unwrap_or_default().as_secs_f64();
         metrics::gauge!("ledgerstone_read_model_lag_seconds", "read_model" => name.clone()).set(age);
+        let stopped = f64::from(u8::from(model.state == ReadModelState::Stopped));
+        metrics::gauge!("ledgerstone_read_model_stopped", "read_model" => name.clone()).set(stopped);
         metrics::gauge!("ledgerstone_read_model_parked_keys", "read_model" => name).set(model.parked as f64);
     }
 }

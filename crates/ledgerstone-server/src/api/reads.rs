@@ -109,14 +109,14 @@ pub(crate) async fn stream(
     };
     selection.query = Query::from(item);
     let types = if by_revision { types } else { Vec::new() };
-    answer_page(&api, PageRequest { selection, types, lines: call.lines }).await
+    answer_page(&api, PageRequest { selection, types, resumable: false, lines: call.lines }).await
 }
 
 /// Reads the log.
 pub(crate) async fn log(State(api): State<Api>, uri: Uri, call: Call) -> Answered {
     let given = Parameters::of(&uri, OF_LOG)?;
     let selection = filtered(&api, &given, &call).await?;
-    answer_page(&api, PageRequest { selection, types: Vec::new(), lines: call.lines }).await
+    answer_page(&api, PageRequest { selection, types: Vec::new(), resumable: true, lines: call.lines }).await
 }
 
 /// Reads any selection.
@@ -128,7 +128,7 @@ pub(crate) async fn query(
 ) -> Answered {
     Parameters::of(&uri, &[])?;
     let selection = selection.into_selection(call.scope());
-    answer_page(&api, PageRequest { selection, types: Vec::new(), lines: call.lines }).await
+    answer_page(&api, PageRequest { selection, types: Vec::new(), resumable: true, lines: call.lines }).await
 }
 
 /// Makes the selection that the parameters of the log or of a follower describe.

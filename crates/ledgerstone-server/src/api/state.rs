@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +21,8 @@ pub struct ApiLimits {
     pub page_events_max: u64,
     /// The size in bytes of payloads after which a page ends early.
     pub page_bytes: usize,
+    /// How long a page looks for matches before it ends early, to be read on from where it came.
+    pub page_time: Duration,
     /// The largest number of live streams of events at a time.
     pub followers: usize,
 }
@@ -31,6 +34,7 @@ impl Default for ApiLimits {
             page_events: 1_000,
             page_events_max: 10_000,
             page_bytes: 16 * 1024 * 1024,
+            page_time: Duration::from_secs(2),
             followers: 1_000,
         }
     }

@@ -101,6 +101,10 @@ impl Read {
         }
         selection.limit = self.limit;
         let opened = session.open(Access::Read).await?;
+        let events = &*opened.backend.events;
+        let head = events.head().await?;
+        let after = LogPoint { log: head.log, position: selection.after };
+        Subscription::check_point(events, &head, Some(after), &selection)?;
         print_all(opened.backend.events.read(selection), &mut session.output, false, None).await?;
         Ok(Exit::Done)
     }

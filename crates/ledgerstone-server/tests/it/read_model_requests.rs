@@ -172,6 +172,15 @@ async fn parking() -> CaseResult {
     server.get(&format!("/v1/read-models/cases?at_least={point}&timeout=20")).await;
     let parked = server.get("/v1/read-models/cases/parked").await.json();
     assert_eq!(parked["parked"][0]["key"], "case-1", "{parked}");
+    let ready = server.get("/health/ready").await;
+    let troubles = json!([{"read_model": "cases", "kind": "parked"}]);
+    assert_eq!((ready.status, &ready.json()["troubles"]), (200, &troubles), "{}", ready.text());
+    let other = [("ledgerstone-tenant", "other")];
+    let listed = server.call("GET", "/v1/read-models/cases/parked", &other, "").await;
+    assert_eq!(listed.json(), json!({"parked": []}));
+    let all = r#"{"all":true,"reason":"none of ours"}"#;
+    let discarded = server.call("POST", "/v1/read-models/cases/parked/discard", &other, all).await;
+    assert_eq!(discarded.json(), json!({"discarded": 0}), "{}", discarded.text());
     let failed = server.post("/v1/read-models/cases/parked/replay", r#"{"all":true}"#).await.json();
     assert_eq!(
         (&failed["replayed"], failed["failed"].as_array().map(Vec::len)),

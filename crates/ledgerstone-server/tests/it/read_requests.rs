@@ -1,9 +1,11 @@
 //! Requests that read: streams, the log, selections, marks; and those that remove.
 
+use ledgerstone_server::api::state::ApiLimits;
+use ledgerstone_server::serve::ServeOptions;
 use ledgerstone_testkit::conformance::{CaseResult, Trials};
 use serde_json::{Value, json};
 
-use crate::running::{Running, running};
+use crate::running::{Running, running, running_with};
 
 pub(crate) fn add(trials: &mut Trials) {
     trials.add("read::a_stream_is_read_by_revision_direction_and_type", streams);
@@ -44,6 +46,32 @@ pub(crate) fn add(trials: &mut Trials) {
         let foreign = format!("{}.1.3", "0".repeat(32));
         server.get(&format!("/v1/events?after={foreign}")).await.problem(409, "LS0017");
         Ok(())
+    });
+    trials.add("read::a_position_beyond_the_head_is_refused", || async {
+        let server = running().await;
+        filled(&server).await;
+        assert_eq!(server.get("/v1/events?after=5").await.status, 200);
+        server.get("/v1/events?after=6").await.problem(409, "LS0017");
+        server.post("/v1/query", r#"{"after":6}"#).await.problem(409, "LS0017");
+        Ok(())
+    });
+    trials.add("read::a_page_that_finds_little_ends_early_and_is_read_on", || async {
+        let limits = ApiLimits { page_time: std::time::Duration::ZERO, ..ApiLimits::default() };
+        let server = running_with(ServeOptions { limits, ..ServeOptions::default() }).await;
+        filled(&server).await;
+        let (mut after, mut found) = (0, 0);
+        for _ in 0..10 {
+            let page = server.get(&format!("/v1/events?type=Closed&after={after}")).await.json();
+            found += page["events"].as_array().map_or(0, Vec::len);
+            let read_to = page["read_to"].as_u64().expect("a position");
+            if page["more"] == false {
+                assert_eq!((found, read_to), (1, 5), "{page}");
+                return Ok(());
+            }
+            assert!(read_to > after, "{page}");
+            after = read_to;
+        }
+        Err("the pages did not end".into())
     });
     trials.add("read::the_head_is_told_when_it_moves", || async {
         let server = running().await;

@@ -25,6 +25,22 @@ pub(crate) fn add(trials: &mut Trials) {
         assert_eq!(error.code(), Code::BindRefused);
         Ok(())
     });
+    trials.add("serving::a_web_page_of_elsewhere_is_refused", || async {
+        let server = running().await;
+        let event = r#"{"type":"Opened","data":{}}"#;
+        let own = format!("http://{}", server.address);
+        for (name, value, status) in [
+            ("origin", "http://evil.example", 403),
+            ("origin", "null", 403),
+            ("host", "evil.example:7400", 403),
+            ("origin", own.as_str(), 200),
+        ] {
+            let answer = server.call("POST", "/v1/streams/account-1", &[(name, value)], event).await;
+            assert_eq!(answer.status, status, "{name} {value}: {}", answer.text());
+        }
+        assert_eq!(server.get("/v1/head").await.json()["heads"]["application"], 1);
+        Ok(())
+    });
     trials.add("serving::the_openapi_document_and_the_routes_are_the_same", openapi_matches);
     trials.add("serving::every_documented_path_is_mounted", every_path);
     trials.add("serving::health_and_metrics_are_told", || async {

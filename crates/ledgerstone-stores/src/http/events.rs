@@ -116,7 +116,15 @@ impl Reading {
         let mut asked = SelectionJson::from_selection(&self.selection);
         asked.limit = Some(wanted);
         let answer = self.connection.post::<EventPageJson>(READ, "/v1/query", &tenant, &asked).await;
-        let page = answer.map_err(|error| error.into_backend_error(READ))?;
+        let page = match answer {
+            // To every event store nothing stands beyond the head; whoever resumes checks the point first.
+            Err(CallError::Problem(problem))
+                if !self.begun && problem.code == Code::ForeignPosition.as_str() =>
+            {
+                return Ok((Frame { read_to: self.selection.after, ..Frame::default() }, false));
+            }
+            answer => answer.map_err(|error| error.into_backend_error(READ))?,
+        };
         let more = self.advance(&page);
         let events = page.events.iter().map(|event| event.to_recorded());
         let events = events.collect::<Result<Vec<RecordedEvent>, _>>();
@@ -142,12 +150,14 @@ impl Reading {
         if let Some(limit) = &mut self.selection.limit {
             *limit = limit.saturating_sub(read);
         }
+        let before = (self.selection.after, self.selection.up_to);
         match self.selection.direction {
             Direction::Forwards => self.selection.after = page.read_to,
             Direction::Backwards => self.selection.up_to = Some(Position(page.read_to.0.saturating_sub(1))),
         }
-        // A page without events that says "more" would be asked for again and again.
-        page.more && read > 0 && self.selection.limit != Some(0)
+        // A page that says "more" and has not moved would be asked for again and again.
+        let moved = before != (self.selection.after, self.selection.up_to);
+        page.more && moved && self.selection.limit != Some(0)
     }
 }
 
