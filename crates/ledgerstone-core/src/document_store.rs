@@ -241,6 +241,8 @@ pub enum DocumentStoreError {
     InvalidDocument {
         /// Which collection.
         collection: CollectionName,
+        /// Whose document.
+        tenant: Tenant,
         /// Which document.
         key: String,
         /// Why.

@@ -10,6 +10,8 @@ use ledgerstone_core::{
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::read_models::error::ReadModelError;
+
 /// The collection of every read model's parked keys.
 pub const PARKED: &str = "$parked";
 
@@ -54,7 +56,7 @@ impl ParkedKey {
         cause: &str,
         parked_at: Timestamp,
     ) -> Self {
-        let event_key = || format!("$event:{}", first.position());
+        let event_key = || event_key(first.position());
         Self {
             model: collection.name.clone(),
             definition: collection.definition,
@@ -73,14 +75,18 @@ impl ParkedKey {
     /// Holds one more event.
     pub(crate) fn hold(&mut self, event: &RecordedEvent) {
         self.events += 1;
-        self.last = event.position();
+        self.last = self.last.max(event.position());
+    }
+
+    /// Reads the row again, as it is stored now; nothing if it is gone.
+    pub(crate) async fn fresh(&self, documents: &dyn DocumentStore) -> Result<Option<Self>, ReadModelError> {
+        let tenant = Tenant::new(&self.tenant)?;
+        let found = stored(documents, &tenant, &[self.row_key()?]).await?;
+        Ok(found.into_iter().next())
     }
 
     fn row_key(&self) -> Result<DocumentKey, InvalidName> {
-        let kind = if self.whole_event { "event" } else { "key" };
-        let address =
-            [self.model.as_str(), &self.definition.to_string(), kind, &self.tenant, &self.key].join("\u{0}");
-        DocumentKey::new(DefinitionHash::of(address.as_bytes()).to_string())
+        row_key(&self.model, self.definition, self.whole_event, &self.tenant, &self.key)
     }
 
     /// Returns the write that stores the row.
@@ -132,6 +138,65 @@ impl ParkedKey {
             parked_at: Timestamp::parse(text("parked_at")?).ok()?,
         })
     }
+}
+
+fn event_key(position: Position) -> String {
+    format!("$event:{position}")
+}
+
+fn row_key(
+    model: &CollectionName,
+    definition: DefinitionHash,
+    whole_event: bool,
+    tenant: &str,
+    key: &str,
+) -> Result<DocumentKey, InvalidName> {
+    let kind = if whole_event { "event" } else { "key" };
+    let address = [model.as_str(), &definition.to_string(), kind, tenant, key].join("\u{0}");
+    DocumentKey::new(DefinitionHash::of(address.as_bytes()).to_string())
+}
+
+/// Returns which of a tenant's documents are parked, with their rows.
+pub(crate) async fn parked_among(
+    documents: &dyn DocumentStore,
+    collection: &CollectionId,
+    tenant: &Tenant,
+    keys: &[DocumentKey],
+) -> Result<Vec<ParkedKey>, ReadModelError> {
+    let row = |key: &DocumentKey| {
+        row_key(&collection.name, collection.definition, false, tenant.as_str(), key.as_str())
+    };
+    let rows: Vec<_> = keys.iter().map(row).collect::<Result<_, _>>()?;
+    stored(documents, tenant, &rows).await
+}
+
+/// Returns the rows of those of a tenant's events that are parked whole.
+pub(crate) async fn whole_among(
+    documents: &dyn DocumentStore,
+    collection: &CollectionId,
+    tenant: &Tenant,
+    positions: &[Position],
+) -> Result<Vec<ParkedKey>, ReadModelError> {
+    let row = |position: &Position| {
+        let key = event_key(*position);
+        row_key(&collection.name, collection.definition, true, tenant.as_str(), &key)
+    };
+    let rows: Vec<_> = positions.iter().map(row).collect::<Result<_, _>>()?;
+    stored(documents, tenant, &rows).await
+}
+
+async fn stored(
+    documents: &dyn DocumentStore,
+    tenant: &Tenant,
+    rows: &[DocumentKey],
+) -> Result<Vec<ParkedKey>, ReadModelError> {
+    let collection = parked_definition()?.id.into();
+    let mut found = Vec::new();
+    for rows in rows.chunks(documents.capabilities().commit_writes.max(1)) {
+        let stored = documents.get(&collection, tenant, rows).await?;
+        found.extend(stored.iter().flatten().filter_map(ParkedKey::from_document));
+    }
+    Ok(found)
 }
 
 /// Returns what the collection of parked keys holds.

@@ -158,8 +158,18 @@ impl Projector {
             let commit = self.commit(&draft, from, to)?;
             match self.retried(|| self.documents.commit(commit.clone())).await {
                 Ok(()) => break,
-                Err(DocumentStoreError::InvalidDocument { key, reason, .. }) => {
-                    self.park_refused(events, plan, &mut draft, &key, &reason)?;
+                Err(DocumentStoreError::InvalidDocument { collection, tenant, key, reason }) => {
+                    let refused = |write: &Write| {
+                        write.collection.name == collection
+                            && write.tenant == tenant
+                            && write.key.as_str() == key
+                    };
+                    let Some(at) = draft.writes.iter().position(|(_, write)| refused(write)) else {
+                        return Err(ReadModelError::Invalid(format!(
+                            "the store refuses document {key} of {collection}: {reason}"
+                        )));
+                    };
+                    self.park_refused(events, plan, &mut draft, at, &reason);
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -250,21 +260,15 @@ impl Projector {
         Some(row)
     }
 
-    /// Parks the document that the store refused, from its first event in the batch on.
+    /// Parks the document whose write the store refused, from its first event in the batch on.
     fn park_refused(
         &self,
         events: &[RecordedEvent],
         plan: &Plan,
         draft: &mut Draft,
-        key: &str,
+        refused: usize,
         reason: &str,
-    ) -> Result<(), ReadModelError> {
-        let refused = draft.writes.iter().position(|(_, write)| write.key.as_str() == key);
-        let Some(refused) = refused else {
-            return Err(ReadModelError::Invalid(format!(
-                "the store refuses the row of parked key {key}: {reason}"
-            )));
-        };
+    ) {
         let (index, _) = draft.writes.remove(refused);
         if let Some(group) = plan.groups.get(index) {
             draft.rows.retain(|row| {
@@ -272,7 +276,6 @@ impl Projector {
             });
             draft.rows.extend(self.park(events, group, 0, reason));
         }
-        Ok(())
     }
 
     fn commit(&self, draft: &Draft, from: Option<LogPoint>, to: LogPoint) -> Result<Commit, ReadModelError> {

@@ -77,6 +77,7 @@ impl Snapshots {
         let collection = self.collection().await?;
         let invalid = |reason: String| DocumentStoreError::InvalidDocument {
             collection: collection.name.clone(),
+            tenant: Tenant::default(),
             key: stream.to_string(),
             reason,
         };

@@ -11,6 +11,7 @@ use crate::document::{
 use crate::document_store::{Commit, DocumentCapabilities, DocumentStoreError};
 use crate::nearest::nearest;
 use crate::position::LogPoint;
+use crate::tenant::Tenant;
 
 impl Definition {
     /// Checks the declared fields: their number, their names, and that only texts are searchable.
@@ -52,12 +53,14 @@ impl Definition {
     /// Reads the declared fields of a document to put, and checks its size.
     pub fn read(
         &self,
+        tenant: &Tenant,
         key: &DocumentKey,
         body: &Body,
         capabilities: &DocumentCapabilities,
     ) -> Result<Vec<FieldValue>, DocumentStoreError> {
         let invalid = |reason: String| DocumentStoreError::InvalidDocument {
             collection: self.id.name.clone(),
+            tenant: tenant.clone(),
             key: key.as_str().to_owned(),
             reason,
         };

@@ -83,14 +83,14 @@ impl ReadModels {
         let inner = &self.inner;
         let _reconciling = inner.reconciling.lock().await;
         let gate = model.gate.lock().await;
-        let (rules, ids) = {
+        let (rules, lanes) = {
             let mut lanes = model.lanes.write();
-            let building = lanes.building.take().map(|lane| lane.definition.id);
-            lanes.live = None;
-            (model_rules(&lanes), [Some(lanes.live_definition.id.clone()), building])
+            (model_rules(&lanes), (lanes.live.take(), lanes.building.take()))
         };
-        for id in ids.into_iter().flatten() {
-            inner.drop_generation(&id).await?;
+        if let Err(error) = inner.begin_again(&rules).await {
+            let mut current = model.lanes.write();
+            (current.live, current.building) = lanes;
+            return Err(error);
         }
         model.checkpoint.send_replace(None);
         drop(gate);
@@ -121,6 +121,22 @@ impl Inner {
         }
     }
 
+    /// Puts an empty generation in the place of all there are, in one step that no query can fall into.
+    async fn begin_again(&self, rules: &Rules) -> Result<(), ReadModelError> {
+        let base = rules.projection.definition();
+        let epoch = Marks::load(&*self.events).await?.epoch(&base.id.name);
+        let wanted = at_epoch(base, epoch);
+        let known = self.documents.alter(Vec::new()).await?;
+        let known = known.into_iter().map(|collection| collection.definition.id);
+        let ours: Vec<_> = known.filter(|id| id.name == wanted.id.name).collect();
+        let drops = ours.iter().cloned().map(Alteration::Drop);
+        self.documents.alter(drops.chain([Alteration::Declare(wanted.clone())]).collect()).await?;
+        for id in ours.iter().filter(|id| **id != wanted.id) {
+            self.drop_parked(id).await?;
+        }
+        Ok(())
+    }
+
     /// Brings the live generation to the head; false if there is none to feed or it was asked to stop.
     pub(crate) async fn feed(&self, model: &Arc<Model>, report: Report<'_>) -> Result<bool, ReadModelError> {
         let _feeding = model.feeding.lock().await;
@@ -138,7 +154,11 @@ impl Inner {
             self.adopt(model).await?;
             return Ok(false);
         }
-        if let Some(point) = self.documents.checkpoint(&projector.definition.id).await? {
+        // Behind the gate no reset can come between what is read and what is told.
+        let _gate = model.gate.lock().await;
+        if model.is_current(Side::Live, definition)
+            && let Some(point) = self.documents.checkpoint(&projector.definition.id).await?
+        {
             model.reached(point);
         }
         Ok(end == RunEnd::Reached)

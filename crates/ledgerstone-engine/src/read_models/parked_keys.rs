@@ -53,8 +53,10 @@ impl ReadModels {
     /// Applies the held events of parked keys again; what succeeds is no longer parked.
     ///
     /// For each key the log is read from its first held event to the checkpoint, and all of it is applied
-    /// in one commit or none of it. Nothing else may feed the store's read models meanwhile from
-    /// another process; within this one that is seen to.
+    /// in one commit or none of it. Events that are parked whole go first: where one concerns a key that
+    /// was parked before it, the key holds it from then on, so that its events keep their order.
+    /// Nothing else may feed the store's read models meanwhile from another process; within this one
+    /// that is seen to.
     pub async fn replay_parked(
         &self,
         name: &CollectionName,
@@ -65,7 +67,9 @@ impl ReadModels {
             ReadModelError::Invalid(format!("the rules of the live generation of {name} are not known here"))
         })?;
         let mut report = ReplayReport::default();
-        for row in self.inner.parked_of(&model, which).await? {
+        let mut rows = self.inner.parked_of(&model, which).await?;
+        rows.sort_by_key(|row| !row.whole_event);
+        for row in rows {
             self.inner.replay_one(&model, &lane, row, &mut report).await?;
         }
         model.clear_trouble();
@@ -88,6 +92,8 @@ impl ReadModels {
         let mut discarded = 0;
         for row in inner.parked_of(&model, which).await? {
             let _gate = model.gate.lock().await;
+            // Somebody else may have replayed or discarded it before the gate was free.
+            let Some(row) = row.fresh(&*inner.documents).await? else { continue };
             declarations::discarded(&*inner.events, &*inner.options.ids, &Discarded { parked: &row, reason })
                 .await?;
             inner.documents.commit(Commit { writes: vec![row.removal()?], checkpoint: None }).await?;
@@ -124,6 +130,8 @@ impl Inner {
         report: &mut ReplayReport,
     ) -> Result<(), ReadModelError> {
         let _gate = model.gate.lock().await;
+        // Somebody else may have replayed or discarded it before the gate was free, or it holds more.
+        let Some(row) = row.fresh(&*self.documents).await? else { return Ok(()) };
         let id = &lane.definition.id;
         let Some(stands) = self.documents.checkpoint(id).await? else { return Ok(()) };
         let replay = Replay { inner: self, lane, row: &row, stands };
@@ -172,6 +180,15 @@ struct Replay<'a> {
     stands: LogPoint,
 }
 
+/// What a replay is about to store.
+#[derive(Default)]
+struct Applied {
+    bodies: Vec<(DocumentKey, Option<Body>)>,
+    /// The rows of keys that hold a whole event from now on.
+    rows: Vec<ParkedKey>,
+    events: u64,
+}
+
 impl Replay<'_> {
     /// Applies them; the inner error is the cause why the key stays parked.
     async fn apply(&self) -> Result<Result<(Vec<Write>, u64), String>, ReadModelError> {
@@ -180,60 +197,100 @@ impl Replay<'_> {
         let selection = Selection::query(self.lane.projection.query()).of(TenantScope::One(tenant.clone()));
         let selection = selection.after(Position(self.row.first.0.saturating_sub(1))).up_to(last);
         let mut frames = self.inner.events.read(selection);
-        let mut bodies: Vec<(DocumentKey, Option<Body>)> = Vec::new();
+        let mut applied = Applied::default();
         if !self.row.whole_event {
             let key = DocumentKey::new(&self.row.key)?;
             let body = self.body(&tenant, &key).await?;
-            bodies.push((key, body));
+            applied.bodies.push((key, body));
         }
-        let mut events = 0;
         while let Some(frame) = frames.next().await.transpose()? {
-            for event in &frame.events {
-                match self.apply_event(event, &tenant, &mut bodies).await? {
-                    Ok(applied) => events += u64::from(applied),
-                    Err(cause) => return Ok(Err(cause)),
-                }
+            let outcome = if self.row.whole_event {
+                self.apply_whole(&frame.events, &tenant, &mut applied).await?
+            } else {
+                self.apply_to_key(&frame.events, &tenant, &mut applied).await?
+            };
+            if let Err(cause) = outcome {
+                return Ok(Err(cause));
             }
         }
         let collection = &self.lane.definition.id;
-        let writes = bodies.into_iter().map(|(key, body)| Write {
+        let writes = applied.bodies.into_iter().map(|(key, body)| Write {
             collection: collection.clone(),
             tenant: tenant.clone(),
             key,
             body,
         });
-        Ok(Ok((writes.collect(), events)))
+        let mut writes: Vec<_> = writes.collect();
+        for row in &applied.rows {
+            writes.push(row.put()?);
+        }
+        Ok(Ok((writes, applied.events)))
     }
 
-    /// Applies one event to the row's document, or to all of its own if none was known.
-    async fn apply_event(
+    /// Applies those of the events to the row's document that concern it and are not parked whole.
+    async fn apply_to_key(
         &self,
-        event: &RecordedEvent,
+        events: &[RecordedEvent],
         tenant: &Tenant,
-        bodies: &mut Vec<(DocumentKey, Option<Body>)>,
-    ) -> Result<Result<bool, String>, ReadModelError> {
+        applied: &mut Applied,
+    ) -> Result<Result<(), String>, ReadModelError> {
         let projection = &*self.lane.projection;
-        let keys = match guarded(|| projection.keys(event)) {
-            Ok(keys) => keys,
-            // It has a row of its own.
-            Err(_) if !self.row.whole_event => return Ok(Ok(false)),
-            Err(cause) => return Ok(Err(cause)),
-        };
-        let mut applied = false;
-        for key in keys {
-            if self.row.whole_event && !bodies.iter().any(|(known, _)| *known == key) {
-                let body = self.body(tenant, &key).await?;
-                bodies.push((key.clone(), body));
+        let Some((key, body)) = applied.bodies.first_mut() else { return Ok(Ok(())) };
+        // An event whose keys are not known has a row of its own.
+        let concerns =
+            |event: &&RecordedEvent| guarded(|| projection.keys(event)).is_ok_and(|keys| keys.contains(key));
+        let events: Vec<_> = events.iter().filter(concerns).collect();
+        let positions: Vec<_> = events.iter().map(|event| event.position()).collect();
+        let id = &self.lane.definition.id;
+        let whole = parked::whole_among(&*self.inner.documents, id, tenant, &positions).await?;
+        for event in events {
+            if whole.iter().any(|row| row.first == event.position()) {
+                continue;
             }
-            let Some((_, body)) = bodies.iter_mut().find(|(known, _)| *known == key) else { continue };
             let current = body.take();
-            match guarded(|| projection.project(event, &key, current)) {
+            match guarded(|| projection.project(event, key, current)) {
                 Ok(next) => *body = next,
                 Err(cause) => return Ok(Err(cause)),
             }
-            applied = true;
+            applied.events += 1;
         }
-        Ok(Ok(applied))
+        Ok(Ok(()))
+    }
+
+    /// Applies an event that is parked whole to all its documents, but for those that stand before it:
+    /// their rows hold it from now on.
+    async fn apply_whole(
+        &self,
+        events: &[RecordedEvent],
+        tenant: &Tenant,
+        applied: &mut Applied,
+    ) -> Result<Result<(), String>, ReadModelError> {
+        let projection = &*self.lane.projection;
+        let id = &self.lane.definition.id;
+        for event in events {
+            let mut keys = match guarded(|| projection.keys(event)) {
+                Ok(keys) => keys,
+                Err(cause) => return Ok(Err(cause)),
+            };
+            keys.sort_unstable();
+            keys.dedup();
+            let parked = parked::parked_among(&*self.inner.documents, id, tenant, &keys).await?;
+            let before = |row: &ParkedKey| row.first < event.position();
+            keys.retain(|key| !parked.iter().any(|row| before(row) && row.key == key.as_str()));
+            for mut row in parked.into_iter().filter(before) {
+                row.hold(event);
+                applied.rows.push(row);
+            }
+            applied.events += u64::from(!keys.is_empty());
+            for key in keys {
+                let current = self.body(tenant, &key).await?;
+                match guarded(|| projection.project(event, &key, current)) {
+                    Ok(next) => applied.bodies.push((key, next)),
+                    Err(cause) => return Ok(Err(cause)),
+                }
+            }
+        }
+        Ok(Ok(()))
     }
 
     async fn body(&self, tenant: &Tenant, key: &DocumentKey) -> Result<Option<Body>, ReadModelError> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ledgerstone_core::{
-    Alteration, Collection, CollectionId, CollectionName, CollectionState, Commit, Definition,
-    DocumentStoreError, LogPoint, Projection,
+    Alteration, CheckpointMove, Collection, CollectionId, CollectionName, CollectionState, Commit,
+    Definition, DocumentStoreError, LogPoint, Position, Projection,
 };
 
 use crate::declared::model::DeclaredReadModel;
@@ -84,7 +84,9 @@ impl Inner {
         let rebuilding = live_definition.id != wanted.id;
         for collection in &ours {
             let id = &collection.definition.id;
-            if collection.state == CollectionState::Building && *id != wanted.id {
+            if *id == wanted.id {
+                self.drop_orphans(id, collection.checkpoint).await?;
+            } else if collection.state == CollectionState::Building {
                 self.drop_generation(id).await?;
             }
         }
@@ -202,6 +204,38 @@ impl Inner {
             Ok(_) | Err(DocumentStoreError::UnknownCollection { .. }) => self.drop_parked(id).await,
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Removes the rows of parked keys that an earlier generation with the same rules left behind.
+    ///
+    /// Whoever parks a key moves the checkpoint in the same commit, so before the first move no row is of
+    /// this generation; the checkpoint is moved to the start to hold whoever might begin meanwhile.
+    async fn drop_orphans(
+        &self,
+        id: &CollectionId,
+        checkpoint: Option<LogPoint>,
+    ) -> Result<(), ReadModelError> {
+        if checkpoint.is_some_and(|point| point.position > Position::START) {
+            return Ok(());
+        }
+        let rows = parked::list(&*self.documents, &id.name, Some(id.definition), &self.tenants).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let start = LogPoint { log: self.events.head().await?.log, position: Position::START };
+        let (mut from, to) = (checkpoint, checkpoint.unwrap_or(start));
+        let size = self.documents.capabilities().commit_writes.max(1);
+        for rows in rows.chunks(size) {
+            let writes = rows.iter().map(parked::ParkedKey::removal).collect::<Result<_, _>>()?;
+            let step = CheckpointMove { collection: id.clone(), from, to };
+            match self.documents.commit(Commit { writes, checkpoint: Some(step) }).await {
+                Ok(()) => from = Some(to),
+                // Somebody fills it already.
+                Err(DocumentStoreError::CheckpointMoved { .. }) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Removes the rows of the parked keys of a generation that is gone.

@@ -116,7 +116,7 @@ impl DocumentStore for MemoryDocuments {
         let mut rows = Vec::with_capacity(commit.writes.len());
         for write in &commit.writes {
             let definition = &find(&generations, &write.collection.clone().into())?.collection.definition;
-            let read = |body| definition.read(&write.key, body, &CAPABILITIES);
+            let read = |body| definition.read(&write.tenant, &write.key, body, &CAPABILITIES);
             rows.push(write.body.as_ref().map(read).transpose()?);
         }
         if let Some(step) = commit.checkpoint {

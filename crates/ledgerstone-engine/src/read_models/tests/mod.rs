@@ -3,6 +3,8 @@
 mod declaring;
 mod feeding;
 mod poison;
+mod replaying;
+mod resetting;
 mod swapping;
 
 use std::collections::BTreeMap;

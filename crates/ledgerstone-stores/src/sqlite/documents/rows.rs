@@ -39,7 +39,7 @@ impl<'a> ReadyWrite<'a> {
         capabilities: &DocumentCapabilities,
     ) -> Result<Self, DocumentStoreError> {
         let ready = |body| {
-            let values = layout.definition.read(&write.key, body, capabilities)?;
+            let values = layout.definition.read(&write.tenant, &write.key, body, capabilities)?;
             let columns = values.iter().map(column).collect();
             let words = WordSource::new(layout, values);
             Ok::<_, DocumentStoreError>(ReadyRow { body: json(body), columns, words })
