@@ -87,7 +87,9 @@ impl CsvReader {
         let line = source.line() + newlines;
         let record = bytes.get(blank..).unwrap_or_default();
         let first_line = record.iter().position(|byte| *byte == b'\n').map_or(record.len(), |at| at + 1);
-        let broken = columns != self.header.len() && first_line < record.len();
+        // Quotes come in pairs; an odd one swallows the lines that follow.
+        let open = record.iter().filter(|byte| **byte == b'"').count() % 2 == 1;
+        let broken = (open || columns != self.header.len()) && first_line < record.len();
         let (taken, raw) = if broken || columns == 0 {
             (blank + first_line, record.get(..first_line).unwrap_or_default())
         } else {

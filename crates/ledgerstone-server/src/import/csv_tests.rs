@@ -58,6 +58,13 @@ fn a_quote_that_is_never_closed_costs_one_line() {
 }
 
 #[test]
+fn a_quote_in_the_last_column_that_is_never_closed_costs_one_line() {
+    let records = read_rows("1,A,,,,\n2,B,,,,\"open\n3,C,,,,\n4,D,,,,\n");
+    let sound: Vec<_> = records.iter().map(|record| (record.line, record.row.is_ok())).collect();
+    assert_eq!(sound, [(2, true), (3, false), (4, true), (5, true)]);
+}
+
+#[test]
 fn a_row_with_other_columns_is_rejected_and_the_next_is_read() {
     let records = read_rows("1,A\n\n2,B,,,,,,,\n3,C,,,,\n");
     let lines: Vec<_> = records.iter().map(|record| (record.line, record.row.is_ok())).collect();

@@ -79,13 +79,25 @@ pub(super) struct Source {
     ended: bool,
     taken: u64,
     line: u64,
+    /// The last byte that was taken.
+    last: Option<u8>,
     digest: Sha256,
 }
 
 impl Source {
     pub(super) fn new(reader: Box<dyn Read + Send>, read: Arc<AtomicU64>) -> Self {
         let digest = Sha256::new();
-        Self { reader, read, buffer: Vec::new(), start: 0, ended: false, taken: 0, line: 1, digest }
+        Self {
+            reader,
+            read,
+            buffer: Vec::new(),
+            start: 0,
+            ended: false,
+            taken: 0,
+            line: 1,
+            last: None,
+            digest,
+        }
     }
 
     /// Returns the bytes that were read and not taken.
@@ -122,6 +134,7 @@ impl Source {
         if let Some(taken) = self.buffer.get(self.start..end) {
             self.digest.update(taken);
             self.taken += taken.len() as u64;
+            self.last = taken.last().copied().or(self.last);
             self.line += taken.iter().filter(|byte| **byte == b'\n').count() as u64;
         }
         self.start = end;
@@ -130,6 +143,11 @@ impl Source {
     /// Returns the line that the next byte stands on, from 1.
     pub(super) fn line(&self) -> u64 {
         self.line
+    }
+
+    /// Tells whether what was taken ends inside a line, which may be longer when the input has grown.
+    pub(super) fn ends_open(&self) -> bool {
+        self.last.is_some_and(|last| last != b'\n')
     }
 
     /// Returns how many bytes were taken, unpacked.

@@ -323,6 +323,8 @@ impl<'a> Run<'a> {
             rows: self.summary.read,
             bytes: self.source.taken(),
             digest: self.source.digest(),
+            // Whoever grows the file may finish its last line first: then ids tell what is there.
+            exact: self.base.exact && !self.source.ends_open(),
             ..self.base.clone()
         }
     }

@@ -19,6 +19,7 @@ pub(super) fn add(trials: &mut Trials) {
     trials.add("cli::a_killed_import_is_continued_by_the_same_command", killed);
     trials.add("cli::bad_rows_are_told_by_line_and_the_others_are_imported", bad_rows);
     trials.add("cli::equal_rows_are_different_events_and_a_grown_file_adds_what_is_new", grown);
+    trials.add("cli::a_last_line_that_was_unfinished_is_imported_once_it_is_whole", unfinished);
     trials.add("cli::a_file_that_changed_at_its_beginning_doubles_nothing", changed);
     trials.add("cli::rows_rejected_for_their_times_are_imported_once_a_zone_is_named", zoned);
     trials.add("cli::ids_of_rows_are_kept_and_never_used_twice", own_ids);
@@ -242,5 +243,19 @@ async fn served() -> CaseResult {
     assert!(told.err.contains("going through http://127.0.0.1:"), "{}", told.err);
     server.stop().await;
     assert_eq!(account(&import(&desk, "log.csv", &[])), [400, 0, 400, 0]);
+    Ok(())
+}
+
+async fn unfinished() -> CaseResult {
+    let desk = Desk::new();
+    let whole = "{\"stream\":\"g-1\",\"type\":\"T\",\"data\":{\"n\":1}}\n";
+    let last = "{\"stream\":\"g-1\",\"type\":\"T\",\"data\":{\"n\":2}}";
+    desk.write("log.ndjson", format!("{whole}{}", &last[..30]));
+    let ended = desk.run(&["import", "log.ndjson"]);
+    assert_eq!(ended.code, 6, "the last line is a bad row yet: {}", ended.err);
+    desk.write("log.ndjson", format!("{whole}{last}\n"));
+    assert_eq!(account(&desk.json(&["import", "log.ndjson"])), [2, 1, 1, 0]);
+    assert_eq!(account(&desk.json(&["import", "log.ndjson"])), [2, 0, 2, 0]);
+    assert_eq!(desk.events().len(), 2);
     Ok(())
 }
