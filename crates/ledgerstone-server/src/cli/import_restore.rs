@@ -8,7 +8,7 @@ use ledgerstone::core::Locator;
 use tokio::runtime::Handle;
 
 use super::Session;
-use crate::compose::{Access, only_local};
+use crate::compose::{Access, is_missing, only_local, owner};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::import::{ImportProgress, Input, Restored, check, restore, validate};
@@ -26,6 +26,7 @@ pub(super) async fn run(session: &mut Session, file: &Path) -> Result<Exit, Fail
     blocking(move || validate(&checked)).await?;
     drop(looked_at);
 
+    undo_unfinished(&session.settings.store).await?;
     let opened = session.open(Access::Write).await?;
     only_local(&opened, "a restore")?;
     let (checked, events, handle) = (input.clone(), Arc::clone(&opened.backend.events), Handle::current());
@@ -45,6 +46,19 @@ pub(super) async fn run(session: &mut Session, file: &Path) -> Result<Exit, Fail
     let restored = blocking(move || write(&input, heads, &locator, &stop, &bar)).await;
     interrupted.abort();
     tell(session, &opened.locator, restored?)
+}
+
+/// Takes out what a killed restore left: else the store could not even be looked at.
+async fn undo_unfinished(store: &Locator) -> Result<(), Failure> {
+    if store.scheme() != "sqlite" || is_missing(store) || owner(store).await?.is_some() {
+        return Ok(());
+    }
+    let store = store.clone();
+    blocking(move || {
+        ledgerstone::stores::restore(&store)?.finish();
+        Ok(())
+    })
+    .await
 }
 
 fn write(

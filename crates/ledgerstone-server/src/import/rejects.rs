@@ -1,13 +1,15 @@
 //! The rejects file: every row that was not imported, with its line and the reason.
 
 use std::fs::File;
-use std::io::{BufWriter, Write as _};
+use std::io::{BufReader, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::row::MAX_ROW_BYTES;
+use super::source::Input;
 use crate::failure::Failure;
 
 /// Collects rejected rows in a file beside the final one, which gets its name in the end.
@@ -28,12 +30,65 @@ struct Reject<'a> {
     row_base64: Option<String>,
 }
 
+/// A reject as it is read back, to see that a file is one of ours.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Known {
+    #[expect(dead_code, reason = "it only has to be there")]
+    line: u64,
+    #[expect(dead_code, reason = "it only has to be there")]
+    reason: String,
+    row: Option<String>,
+    row_base64: Option<String>,
+}
+
+/// The longest first line that is looked at: the largest row, escaped, with its reason.
+const FIRST_LINE_BYTES: u64 = 7 * MAX_ROW_BYTES as u64;
+
+/// Refuses a rejects file that is the input, or that holds anything but rejects of an earlier run.
+pub(super) fn check_rejects(path: &Path, input: &Input) -> Result<(), Failure> {
+    let refuse = |why: &str| {
+        Err(Failure::usage(format!("the rejects file {} {why}", path.display()))
+            .with_help("name another file with --rejects"))
+    };
+    if let Input::File(input) = input
+        && let Ok(input) = input.canonicalize()
+    {
+        let is_input = |path: &Path| path.canonicalize().is_ok_and(|path| path == input);
+        if is_input(path) || is_input(&partial_of(path)) {
+            return refuse("would replace the input");
+        }
+    }
+    let found = match std::fs::metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return refuse(&format!("cannot be looked at: {error}")),
+    };
+    if !found.is_file() {
+        return refuse("is no regular file");
+    }
+    if found.len() > 0 && !begins_with_a_reject(path) {
+        return refuse("exists and holds something else");
+    }
+    Ok(())
+}
+
+fn begins_with_a_reject(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    let reader = BufReader::new(file).take(FIRST_LINE_BYTES);
+    let first = serde_json::Deserializer::from_reader(reader).into_iter::<Known>().next();
+    first.is_some_and(|known| known.is_ok_and(|known| known.row.is_some() || known.row_base64.is_some()))
+}
+
+fn partial_of(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.partial"))
+}
+
 impl Rejects {
     /// Names the file; nothing is written before the first row comes.
     pub(super) fn new(path: &Path) -> Self {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let partial = path.with_file_name(format!(".{name}.partial"));
-        Self { path: path.to_owned(), partial, file: None }
+        Self { path: path.to_owned(), partial: partial_of(path), file: None }
     }
 
     /// Adds a row; one that is no text is kept as base64.
@@ -59,8 +114,10 @@ impl Rejects {
 
     /// Puts the file in its place, and returns it if there were rejected rows.
     ///
-    /// The file of an earlier run goes away even if there were none, so that nobody mends rows twice.
-    pub(super) fn finish(mut self) -> Result<Option<PathBuf>, Failure> {
+    /// The file of an earlier run goes away even if there were none, so that nobody mends rows twice;
+    /// any other file is left alone.
+    pub(super) fn finish(mut self, input: &Input) -> Result<Option<PathBuf>, Failure> {
+        check_rejects(&self.path, input)?;
         let path = self.path.display();
         let failed =
             |error: std::io::Error| Failure::io(format!("the rejects file {path} cannot be written"), &error);

@@ -1,7 +1,9 @@
 //! Restoring an export: events come back with their positions, revisions, times and batches.
 //!
-//! A restore that was killed is continued by the same call: what the store holds must then be the beginning
-//! of the file, record by record. Anything else in the store is refused.
+//! What the store holds must be the beginning of the file, record by record; anything else is refused. A
+//! restore that was killed is undone by the next one, and nobody can open the store in between.
+
+mod order;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +17,7 @@ use ledgerstone::stores::Restore;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
+use self::order::Order;
 use super::ndjson::next_line;
 use super::source::{Input, Source};
 use super::task::ImportProgress;
@@ -115,6 +118,7 @@ pub fn restore(
     if !chunk.is_empty() {
         restorer.put(&chunk)?;
     }
+    restorer.complete()?;
     Ok(restored)
 }
 
@@ -122,37 +126,45 @@ fn interrupted(rows: u64) -> Failure {
     let message = format!("the restore was interrupted after {rows} events");
     Failure::new(ErrorKind::Internal, Code::Internal, message)
         .with_exit(Exit::Interrupted)
-        .with_help("the same command goes on from there")
+        .with_help("the same command begins it again; until then nobody can open the store")
 }
 
-/// Looks through a whole file before anything is written; every event must read, and each count must rise.
+/// Looks through a whole file before anything is written: every event must read, and stand in order.
 pub fn validate(input: &Input) -> Result<(), Failure> {
     let mut file = RestoreFile::open(input)?;
-    while file.next()?.is_some() {}
-    Ok(())
+    let mut order = Order::default();
+    while let Some(event) = file.next()? {
+        order.take(file.line, &event).map_err(|reason| invalid(file.line, &reason))?;
+    }
+    order.finish().map_err(|(line, reason)| invalid(line, &reason))
+}
+
+fn invalid(line: u64, reason: &str) -> Failure {
+    Failure::usage(format!("line {line}: {reason}"))
+        .with("line", line)
+        .with_help("restore a file that ledgerstone export wrote, whole and unchanged; nothing was written")
 }
 
 /// The events of an export, in its order.
 struct RestoreFile {
     source: Source,
     last: Heads,
+    /// The line of the newest event.
+    line: u64,
 }
 
 impl RestoreFile {
     fn open(input: &Input) -> Result<Self, Failure> {
         let mut source = input.open()?;
         source.skip_byte_order_mark()?;
-        Ok(Self { source, last: Heads::default() })
+        Ok(Self { source, last: Heads::default(), line: 0 })
     }
 
     fn next(&mut self) -> Result<Option<RecordedEvent>, Failure> {
         let Some(line) = next_line(&mut self.source)? else { return Ok(None) };
         let number = line.number;
-        let invalid = |reason: String| {
-            Failure::usage(format!("line {number}: {reason}"))
-                .with("line", number)
-                .with_help("restore a file that ledgerstone export wrote, unchanged; nothing was written")
-        };
+        self.line = number;
+        let invalid = |reason: String| invalid(number, &reason);
         if line.is_cut {
             return Err(invalid("it is too long".to_owned()));
         }
@@ -165,6 +177,9 @@ impl RestoreFile {
         let last = self.last.of(event.log());
         if event.position() <= last || event.position() == Position::START {
             return Err(invalid(format!("position {} does not follow {last}", event.position())));
+        }
+        if i64::try_from(event.position().0).is_err() {
+            return Err(invalid(format!("position {} is above {}", event.position(), i64::MAX)));
         }
         self.last.set(event.log(), event.position());
         Ok(Some(event))

@@ -17,7 +17,7 @@ use super::ids::{Identified, Ids};
 use super::known::KnownIds;
 use super::mapping::MappingArguments;
 use super::progress::{Progress, ProgressMark};
-use super::rejects::Rejects;
+use super::rejects::{Rejects, check_rejects};
 use super::row::{Identity, Record, Row, Rules};
 use super::source::{Input, Source};
 use super::writer::{Chunk, Writer, Written};
@@ -105,13 +105,14 @@ impl Import {
         progress: &dyn Fn(ImportProgress),
     ) -> Result<Summary, Failure> {
         let started = Instant::now();
+        check_rejects(&self.rejects, &self.input)?;
         let mut run = Run::begin(self, Arc::clone(events), handle.clone())?;
         let outcome = run.read_all(stop, progress);
         let settled = run.finish(outcome.is_ok());
         outcome?;
         settled?;
         let mut summary = run.summary;
-        summary.rejects_file = run.rejects.finish()?;
+        summary.rejects_file = run.rejects.finish(&self.input)?;
         summary.seconds = started.elapsed().max(Duration::from_millis(1)).as_secs_f64();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate for people")]
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
@@ -120,8 +121,10 @@ impl Import {
         Ok(summary)
     }
 
-    /// Looks whether the input is there and the columns that are mapped too, before a store is opened.
+    /// Looks whether the input and the columns that are mapped are there, and whether rejects may be written
+    /// where they should, before a store is opened.
     pub fn check(&self) -> Result<(), Failure> {
+        check_rejects(&self.rejects, &self.input)?;
         if self.input == Input::Stdin {
             return Ok(());
         }

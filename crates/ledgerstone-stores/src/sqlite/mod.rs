@@ -24,7 +24,7 @@ use crate::group_commit::GroupCommit;
 use crate::ownership::owner_of_lock;
 use crate::sqlite::database::{Database, lock_path};
 use crate::sqlite::failure::BACKEND;
-use crate::sqlite::restore::SqliteRestore;
+use crate::sqlite::restore::{SqliteRestore, check_restored};
 
 /// The row of this backend in the table of adapters.
 pub(crate) const ADAPTER: Adapter = Adapter {
@@ -51,7 +51,9 @@ fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, Backen
     if locator.place().is_empty() {
         return Err(misplaced(BACKEND, "the locator names no file; write it like sqlite:app.db"));
     }
-    let database = Database::open(&PathBuf::from(locator.place()))?;
+    let path = PathBuf::from(locator.place());
+    let database = Database::open(&path)?;
+    check_restored(&database, &path)?;
     let ownership = database.ownership().clone();
     let documents = Arc::new(SqliteDocuments::open(Arc::clone(&database))?);
     let events = SqliteEvents::open(Arc::clone(&database), Arc::clone(&resources.clock), &*resources.ids)?;

@@ -23,6 +23,8 @@ pub(super) fn add(trials: &mut Trials) {
     trials.add("cli::a_file_that_changed_at_its_beginning_doubles_nothing", changed);
     trials.add("cli::rows_rejected_for_their_times_are_imported_once_a_zone_is_named", zoned);
     trials.add("cli::ids_of_rows_are_kept_and_never_used_twice", own_ids);
+    trials.add("cli::mixed_rows_with_and_without_ids_survive_a_kill_before_the_mark", mixed);
+    trials.add("cli::a_rejects_file_never_replaces_the_input_or_anything_else", rejects_elsewhere);
     trials.add("cli::gzip_and_standard_input_are_the_same_rows", packed);
     trials.add("cli::a_strict_import_stops_at_the_first_bad_row", strict);
     trials.add("cli::an_import_through_a_server_is_the_same", served);
@@ -197,6 +199,59 @@ async fn own_ids() -> CaseResult {
     // A column can be mapped twice: the id of a row need not be a UUID.
     assert_eq!(account(&desk.json(&arguments)), [3, 2, 1, 0]);
     assert_eq!(account(&desk.json(&arguments)), [3, 0, 3, 0]);
+    Ok(())
+}
+
+async fn mixed() -> CaseResult {
+    let desk = Desk::new();
+    let row = |n: u32| {
+        let id = format!(r#""id":"018f4e7a-0000-7000-8000-{n:012}","#);
+        let id = if n.is_multiple_of(2) { id } else { String::new() };
+        format!(r#"{{{id}"stream":"a-{}","type":"x","data":{n}}}"#, n % 3)
+    };
+    let feed = |rows: u32| (0..rows).fold(String::new(), |feed, n| feed + &row(n) + "\n");
+    desk.write("feed.ndjson", feed(4));
+    assert_eq!(account(&desk.json(&["import", "feed.ndjson"])), [4, 4, 0, 0]);
+    let path = desk.path("app.db");
+    let mark = || -> rusqlite::Result<(i64, i64, Vec<u8>)> {
+        rusqlite::Connection::open(&path)?.query_row("SELECT version, number, value FROM marks", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+    };
+    let before = mark()?;
+    // An odd row comes first, so that it is taken before any own id asks what the store holds.
+    desk.write("feed.ndjson", feed(4) + &row(5) + "\n" + &row(4) + "\n" + &row(7) + "\n");
+    assert_eq!(account(&desk.json(&["import", "feed.ndjson"])), [7, 3, 4, 0]);
+    assert_ne!(mark()?, before);
+    // As a kill between the events and the mark leaves it: the events are there, the mark stands before them.
+    rusqlite::Connection::open(&path)?.execute(
+        "UPDATE marks SET version = ?1, number = ?2, value = ?3",
+        rusqlite::params![before.0, before.1, before.2],
+    )?;
+    assert_eq!(account(&desk.json(&["import", "feed.ndjson"])), [7, 0, 7, 0]);
+    assert_eq!(account(&desk.json(&["import", "feed.ndjson"])), [7, 0, 7, 0]);
+    assert_eq!(desk.events().len(), 7);
+    Ok(())
+}
+
+async fn rejects_elsewhere() -> CaseResult {
+    let desk = Desk::new();
+    let feed = "{\"stream\":\"a-1\",\"type\":\"x\"}\n";
+    desk.write("feed.ndjson", feed);
+    desk.write("notes.txt", "mine\n");
+    for taken in ["feed.ndjson", "./feed.ndjson", "notes.txt", "."] {
+        desk.run(&["import", "feed.ndjson", "--rejects", taken])
+            .failed(2, "name another file with --rejects");
+    }
+    assert!(!desk.path("app.db").exists());
+    assert_eq!((desk.read("feed.ndjson").as_str(), desk.read("notes.txt").as_str()), (feed, "mine\n"));
+    desk.write("empty", "");
+    desk.write("feed.ndjson", format!("{feed}not json\n"));
+    desk.run(&["import", "feed.ndjson", "--rejects", "empty"]).failed(6, "LS0024");
+    assert_eq!(desk.read("empty").lines().count(), 1);
+    desk.write("feed.ndjson", feed);
+    desk.done(&["import", "feed.ndjson", "--rejects", "empty"]);
+    assert!(!desk.path("empty").exists(), "rejects of an earlier run are gone");
     Ok(())
 }
 

@@ -7,7 +7,9 @@ use super::{Desk, number};
 pub(super) fn add(trials: &mut Trials) {
     trials.add("cli::a_restored_log_has_the_same_digest", restored);
     trials.add("cli::a_restore_into_another_log_is_refused", refused);
-    trials.add("cli::an_interrupted_restore_goes_on", continued);
+    trials.add("cli::a_restore_of_a_grown_export_adds_what_is_new", continued);
+    trials.add("cli::a_killed_restore_opens_for_nobody_and_is_done_again", killed);
+    trials.add("cli::an_export_out_of_order_restores_nothing", disordered);
     trials.add("cli::a_damaged_export_restores_nothing", damaged);
 }
 
@@ -76,6 +78,69 @@ async fn continued() -> CaseResult {
     let restored = to.json(&["import", "--restore", "all.ndjson"]);
     assert_eq!(number(&restored, "already_there"), 4);
     assert_eq!(to.digest(), from.digest());
+    Ok(())
+}
+
+async fn killed() -> CaseResult {
+    let from = filled();
+    let whole = from.done(&["export"]);
+    let to = Desk::new();
+    to.write("all.ndjson", &whole);
+    for (kept, already_there) in [(0, 0), (4, 4)] {
+        let _ = std::fs::remove_file(to.path("app.db"));
+        if kept > 0 {
+            let half: Vec<&str> = whole.lines().take(kept).collect();
+            to.write("half.ndjson", half.join("\n"));
+            to.done(&["import", "--restore", "half.ndjson"]);
+            to.done(&["events", "read"]);
+        }
+        let heads = || -> rusqlite::Result<String> {
+            rusqlite::Connection::open(to.path("app.db"))?.query_row(
+                "SELECT (SELECT coalesce(max(position), 0) FROM events) || ' ' || (SELECT coalesce(max(position), 0) FROM system_events)",
+                [],
+                |row| row.get(0),
+            )
+        };
+        let began = if kept > 0 { heads()? } else { "0 0".to_owned() };
+        to.done(&["import", "--restore", "all.ndjson"]);
+        // As a kill between two commits leaves it: some of the events, and the word that it is not whole.
+        let file = rusqlite::Connection::open(to.path("app.db"))?;
+        file.execute("INSERT INTO meta (name, value) VALUES ('restoring', ?1)", [began])?;
+        file.execute("DELETE FROM events WHERE position = (SELECT max(position) FROM events)", [])?;
+        drop(file);
+        let ended = to.run(&["events", "read"]);
+        ended.failed(ended.code, "LS0006");
+        assert!(ended.code != 0 && ended.err.contains("was not finished"), "{}", ended.err);
+        let restored = to.json(&["import", "--restore", "all.ndjson"]);
+        assert_eq!(number(&restored, "already_there"), already_there);
+        assert_eq!(to.digest(), from.digest());
+    }
+    Ok(())
+}
+
+async fn disordered() -> CaseResult {
+    let desk = Desk::new();
+    for n in 0..3 {
+        desk.done(&["events", "append", "a-1", "Counted", &n.to_string()]);
+    }
+    let whole = desk.done(&["export"]);
+    let lines: Vec<serde_json::Value> =
+        whole.lines().map(|line| serde_json::from_str(line).expect("json")).collect();
+    let refused = |line: usize, field: &str, value: serde_json::Value, why: &str| {
+        let mut lines = lines.clone();
+        lines[line][field] = value;
+        let text: Vec<String> = lines.iter().map(ToString::to_string).collect();
+        let to = Desk::new();
+        to.write("all.ndjson", text.join("\n"));
+        let ended = to.run(&["import", "--restore", "all.ndjson"]);
+        ended.failed(2, why);
+        assert!(ended.err.contains(&format!("line {}", line + 1)), "{}", ended.err);
+        assert!(!to.path("app.db").exists());
+    };
+    refused(1, "recorded_at", "2001-01-01T00:00:00Z".into(), "was recorded before");
+    refused(1, "revision", 0.into(), "does not follow 0");
+    refused(2, "revision", 7.into(), "before revision 7 of its stream are missing");
+    refused(2, "position", (1_u64 << 63).into(), "is above");
     Ok(())
 }
 
