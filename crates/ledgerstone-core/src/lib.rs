@@ -68,7 +68,7 @@ pub use http_client::{HttpClient, HttpRequest, HttpResponse};
 pub use json::batch::{
     AppendJson, AppendedJson, BatchJson, ConditionJson, MarkChangeJson, MarkJson, RangeJson,
 };
-pub use json::event::{BatchPlace, EventJson};
+pub use json::event::{BatchPlace, CountEnd, EventJson, LogEnd};
 pub use json::select::{DocumentCapabilitiesJson, DocumentPageJson, KeysJson, SelectJson};
 pub use json::selection::{CapabilitiesJson, EventPageJson, LimitsJson, SelectionJson, WindowJson};
 pub use mark::{Mark, MarkChange, MarkName, MarkNotMet};

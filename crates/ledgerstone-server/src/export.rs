@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::StreamExt as _;
-use ledgerstone::core::{EventJson, EventStore, EventStoreError, Frames, RecordedEvent, Selection};
+use ledgerstone::core::{EventJson, EventStore, EventStoreError, Frames, LogHead, RecordedEvent, Selection};
 
 use crate::failure::Failure;
+use crate::log_digest::LogTally;
 
 /// Where an export goes.
 pub struct ExportFile {
@@ -111,28 +112,80 @@ impl Drop for ExportFile {
     }
 }
 
-/// Writes the events of selections, a line each, in the order in which they were recorded; returns how many.
+/// What an export holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exported {
+    /// How many events.
+    pub events: u64,
+    /// Whether its last line says that it is a whole log.
+    pub is_whole: bool,
+}
+
+/// What an export is of.
+#[derive(Debug)]
+pub struct Exporting {
+    /// Which events, of each count.
+    pub selections: Vec<Selection>,
+    /// The log and the heads up to which they are read.
+    pub head: LogHead,
+    /// What is known of whether that is the whole log.
+    pub reach: Reach,
+}
+
+/// How much of a log an export reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Every event of every tenant.
+    Whole,
+    /// Every event of one tenant; it is the whole log if nothing is missing between them.
+    Tenant,
+    /// What options select.
+    Selected,
+}
+
+/// Writes the events of selections, a line each, in the order in which they were recorded.
+///
+/// The last line of a whole log says what the log held, so each line is written when the next event is known.
 pub async fn export(
     events: &dyn EventStore,
-    selections: Vec<Selection>,
+    exporting: Exporting,
     to: &mut (dyn Write + Send),
     progress: &(dyn Fn(u64) + Send + Sync),
-) -> Result<u64, ExportError> {
+) -> Result<Exported, ExportError> {
+    let Exporting { selections, head, reach } = exporting;
     let mut merged: Vec<Head> =
         selections.into_iter().map(|selection| Head::new(events.read(selection))).collect();
-    let mut count = 0;
+    let mut tally = LogTally::default();
+    let mut newest: Option<RecordedEvent> = None;
     loop {
         for head in &mut merged {
             head.fill().await?;
         }
         let heads = merged.iter_mut().filter(|head| head.peek().is_some());
         let oldest = heads.min_by_key(|head| head.peek().map(RecordedEvent::recorded_at));
-        let Some(event) = oldest.and_then(Head::take) else { return Ok(count) };
-        serde_json::to_writer(&mut *to, &EventJson::recorded(&event)).map_err(io::Error::from)?;
-        to.write_all(b"\n")?;
-        count += 1;
-        progress(count);
+        let Some(event) = oldest.and_then(Head::take) else { break };
+        tally.take(&event);
+        if let Some(event) = newest.replace(event) {
+            write_line(to, &EventJson::recorded(&event))?;
+        }
+        progress(tally.events());
     }
+    let is_whole = match reach {
+        Reach::Whole => true,
+        Reach::Tenant => tally.is_gapless(head.heads),
+        Reach::Selected => false,
+    };
+    let exported = Exported { events: tally.events(), is_whole };
+    if let Some(event) = newest {
+        let end = is_whole.then(|| tally.finish(head.heads).to_end(head.log));
+        write_line(to, &EventJson { end, ..EventJson::recorded(&event) })?;
+    }
+    Ok(exported)
+}
+
+fn write_line(to: &mut (dyn Write + Send), event: &EventJson) -> io::Result<()> {
+    serde_json::to_writer(&mut *to, event)?;
+    to.write_all(b"\n")
 }
 
 /// Why an export ended early.

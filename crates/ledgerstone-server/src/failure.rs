@@ -52,9 +52,10 @@ impl Failure {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 (ErrorKind::Misconfigured, Code::DiskFull)
             }
-            io::ErrorKind::IsADirectory | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
-                (ErrorKind::Invalid, Code::InvalidInput)
-            }
+            io::ErrorKind::IsADirectory
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::InvalidData
+            | io::ErrorKind::UnexpectedEof => (ErrorKind::Invalid, Code::InvalidInput),
             _ => (ErrorKind::Internal, Code::Internal),
         };
         Self::new(kind, code, format!("{what}: {error}"))

@@ -17,6 +17,6 @@ mod writer;
 
 pub use self::format::Format;
 pub use self::mapping::MappingArguments;
-pub use self::restore::{Restored, check, restore, validate};
+pub use self::restore::{Checked, Restored, check, restore, validate};
 pub use self::source::Input;
 pub use self::task::{Import, ImportProgress, Summary, default_rejects};

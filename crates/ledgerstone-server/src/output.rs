@@ -3,7 +3,6 @@
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 
-use ledgerstone::core::{Code, ErrorKind};
 use serde::Serialize;
 
 use crate::exit::Exit;
@@ -113,10 +112,9 @@ impl Output {
     }
 }
 
-/// The reader of a pipe that has gone away has all that it wanted.
-fn stdout_failed(error: &io::Error) -> Failure {
-    let failure =
-        Failure::new(ErrorKind::Internal, Code::Internal, format!("cannot write the output: {error}"));
+/// Tells of an output that failed; the reader of a pipe that has gone away has all that it wanted.
+pub fn stdout_failed(error: &io::Error) -> Failure {
+    let failure = Failure::io("standard output", error);
     if error.kind() == io::ErrorKind::BrokenPipe { failure.with_exit(Exit::Done) } else { failure }
 }
 

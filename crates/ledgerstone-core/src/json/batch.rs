@@ -152,6 +152,7 @@ fn check_is_new(event: &EventJson, stream: Option<&StreamId>) -> Result<(), Inva
         ("batch", event.batch.is_some()),
         ("log", event.log.is_some()),
         ("tenant", event.tenant.is_some()),
+        ("end", event.end.is_some()),
     ];
     let invalid = |reason: String| Err(InvalidName::new("an event to append", &event.event_type, reason));
     if let Some((name, _)) = given.iter().find(|(_, given)| *given) {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::event::{ContentType, EventData, EventType, SubjectId};
 use crate::metadata::Metadata;
-use crate::position::{LogKind, Position};
+use crate::position::{Heads, LogIdentity, LogKind, Position};
 use crate::record::{EncodedEvent, RecordedEvent, Stamp};
 use crate::stream::{Revision, StreamId};
 use crate::tag::Tag;
@@ -78,6 +78,9 @@ pub struct EventJson {
     /// Where it stands in the batch that it was appended with, if that had several events.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchPlace>,
+    /// What the whole log held, on the last line of its export.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<LogEnd>,
 }
 
 /// Where an event stands in its batch.
@@ -90,6 +93,43 @@ pub enum BatchPlace {
     Between,
     /// It is the last of several.
     Last,
+}
+
+/// What a whole log held when it was exported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogEnd {
+    /// The log's id.
+    #[serde(with = "uuid::serde::simple")]
+    pub log: Uuid,
+    /// Its epoch.
+    pub epoch: u32,
+    /// Its application events.
+    pub application: CountEnd,
+    /// Its system events.
+    pub system: CountEnd,
+    /// The digest of its records, in hexadecimal digits.
+    pub digest: String,
+}
+
+/// What one count of a log held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountEnd {
+    /// How many events there were.
+    pub events: u64,
+    /// The newest position, whether or not its event was removed.
+    pub head: Position,
+}
+
+impl LogEnd {
+    /// Returns which log it was.
+    pub fn identity(&self) -> LogIdentity {
+        LogIdentity { id: self.log, epoch: self.epoch }
+    }
+
+    /// Returns the heads of both counts.
+    pub fn heads(&self) -> Heads {
+        Heads { application: self.application.head, system: self.system.head }
+    }
 }
 
 fn is_false(flag: &bool) -> bool {
@@ -123,6 +163,7 @@ impl EventJson {
             subject: event.subject().map(str::to_owned),
             carries_state: event.carries_state(),
             batch: batch_place(event),
+            end: None,
         }
     }
 

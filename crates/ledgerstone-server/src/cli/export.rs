@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use ledgerstone::core::{LogKind, Position, Selection};
+use ledgerstone::core::{LogKind, Position, Selection, TenantScope};
 use serde_json::json;
 
 use super::Session;
@@ -13,9 +13,9 @@ use super::events_digest::whole;
 use super::selection_arguments::SelectionArguments;
 use crate::compose::{Access, Opened};
 use crate::exit::Exit;
-use crate::export::{ExportError, ExportFile, export};
+use crate::export::{ExportError, ExportFile, Exported, Exporting, Reach, export};
 use crate::failure::Failure;
-use crate::output::grouped;
+use crate::output::{grouped, stdout_failed};
 use crate::progress_bar::ProgressBar;
 
 /// Export events as NDJSON, every field of each.
@@ -57,77 +57,100 @@ impl Which {
 impl ExportCommand {
     pub(super) async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
         let opened = session.open(Access::Read).await?;
-        let (selections, total) = self.selections(session, &opened).await?;
-        match &self.to {
-            Some(path) => self.to_file(session, &opened, selections, total, path).await?,
-            None => self.to_stdout(session, &opened, selections).await?,
+        let exporting = self.exporting(session, &opened).await?;
+        let reach = exporting.reach;
+        let exported = match &self.to {
+            Some(path) => self.to_file(session, &opened, exporting, path).await?,
+            None => self.to_stdout(session, &opened, exporting).await?,
+        };
+        if reach == Reach::Tenant && !exported.is_whole {
+            session.output.remark(
+                "the export holds the events of one tenant and is not marked as a whole log; \
+                 a restore takes it with --incomplete",
+            );
         }
         Ok(Exit::Done)
     }
 
-    async fn selections(&self, session: &Session, opened: &Opened) -> Result<(Vec<Selection>, u64), Failure> {
+    async fn exporting(&self, session: &Session, opened: &Opened) -> Result<Exporting, Failure> {
         let events = &*opened.backend.events;
-        let heads = events.head().await?.heads;
+        let head = events.head().await?;
+        let scope = whole(session, events);
+        let mut reach = if scope == TenantScope::All { Reach::Whole } else { Reach::Tenant };
+        if self.log != Which::Both {
+            reach = Reach::Selected;
+        }
         let mut selections = Vec::new();
-        let mut total = 0;
         for kind in self.log.kinds() {
-            let mut selection = self.which.to_selection(whole(session, events), *kind)?;
-            let head = heads.of(*kind);
+            let mut selection = self.which.to_selection(scope.clone(), *kind)?;
+            if selection != Selection::all().of(scope.clone()).log(*kind) {
+                reach = Reach::Selected;
+            }
+            let head = head.heads.of(*kind);
             if head == Position::START {
                 continue;
             }
             // Both counts end where they stood together.
             selection.up_to = Some(selection.up_to.unwrap_or(head).min(head));
-            total += head.0;
             selections.push(selection);
         }
-        Ok((selections, total))
+        Ok(Exporting { selections, head, reach })
     }
 
     async fn to_stdout(
         &self,
         session: &mut Session,
         opened: &Opened,
-        selections: Vec<Selection>,
-    ) -> Result<(), Failure> {
+        exporting: Exporting,
+    ) -> Result<Exported, Failure> {
         let events = &*opened.backend.events;
         let writer = session.output.writer();
         let exported = if self.gzip {
             let mut packed = GzEncoder::new(writer, Compression::default());
-            let exported = export(events, selections, &mut packed, &|_| {}).await;
-            exported.and_then(|count| packed.finish().map(|_| count).map_err(Into::into))
+            let exported = export(events, exporting, &mut packed, &|_| {}).await;
+            exported.and_then(|exported| packed.finish().map(|_| exported).map_err(Into::into))
         } else {
-            export(events, selections, writer, &|_| {}).await
+            export(events, exporting, writer, &|_| {}).await
         };
-        exported.map(drop).map_err(|error| failed(error, Path::new("standard output")))
+        exported.map_err(|error| match error {
+            ExportError::Read(error) => error.into(),
+            ExportError::Write(error) => stdout_failed(&error),
+        })
     }
 
     async fn to_file(
         &self,
         session: &mut Session,
         opened: &Opened,
-        selections: Vec<Selection>,
-        total: u64,
+        exporting: Exporting,
         path: &Path,
-    ) -> Result<(), Failure> {
+    ) -> Result<Exported, Failure> {
         let packed = self.gzip || path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
         let mut file = ExportFile::create(path, packed, self.force)?;
+        let total =
+            exporting.selections.iter().filter_map(|selection| selection.up_to).map(|last| last.0).sum();
         let bar = ProgressBar::count(&session.output, "exporting", Some(total));
         let events = &*opened.backend.events;
         let stop = crate::serve::stop_signal();
         tokio::pin!(stop);
         let report = |count| bar.set(count);
         let exported = tokio::select! {
-            exported = export(events, selections, &mut file, &report) => exported,
+            exported = export(events, exporting, &mut file, &report) => exported,
             () = &mut stop => return Err(interrupted()),
         };
-        let count = exported.map_err(|error| failed(error, path))?;
+        let exported = exported.map_err(|error| match error {
+            ExportError::Read(error) => error.into(),
+            ExportError::Write(error) => Failure::io(path.display(), &error),
+        })?;
         drop(bar);
         file.finish()?;
+        let Exported { events, is_whole } = exported;
         if session.output.json {
-            return session.output.document(&json!({ "events": count, "file": path }));
+            session.output.document(&json!({ "events": events, "whole": is_whole, "file": path }))?;
+        } else {
+            session.output.line(format!("{} events into {}", grouped(events), path.display()))?;
         }
-        session.output.line(format!("{} events into {}", grouped(count), path.display()))
+        Ok(exported)
     }
 }
 
@@ -136,18 +159,4 @@ fn interrupted() -> Failure {
     Failure::new(ErrorKind::Internal, Code::Internal, "the export was interrupted; no file was written")
         .with_exit(Exit::Interrupted)
         .with_help("run it again")
-}
-
-fn failed(error: ExportError, path: &Path) -> Failure {
-    match error {
-        ExportError::Read(error) => error.into(),
-        ExportError::Write(error) => {
-            let failure = Failure::io(path.display(), &error);
-            if error.kind() == std::io::ErrorKind::BrokenPipe {
-                failure.with_exit(Exit::Done)
-            } else {
-                failure
-            }
-        }
-    }
 }

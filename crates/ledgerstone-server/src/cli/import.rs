@@ -58,12 +58,15 @@ pub(super) struct ImportCommand {
         "format", "map", "types", "zone", "delimiter", "category", "source", "rejects", "strict", "batch"
     ])]
     restore: bool,
+    /// Restore what is there of an export that was cut short
+    #[arg(long, requires = "restore")]
+    incomplete: bool,
 }
 
 impl ImportCommand {
     pub(super) async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
         if self.restore {
-            return crate::cli::import_restore::run(session, &self.file).await;
+            return crate::cli::import_restore::run(session, &self.file, self.incomplete).await;
         }
         let import = self.to_import(session)?;
         // A wrong name must not leave an empty store behind.

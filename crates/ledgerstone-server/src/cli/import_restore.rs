@@ -4,35 +4,36 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ledgerstone::core::Locator;
+use ledgerstone::core::{Locator, LogHead};
 use tokio::runtime::Handle;
 
 use super::Session;
 use crate::compose::{Access, is_missing, only_local, owner};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::import::{ImportProgress, Input, Restored, check, restore, validate};
+use crate::import::{Checked, ImportProgress, Input, Restored, check, restore, validate};
 use crate::output::grouped;
 use crate::progress_bar::ProgressBar;
 
 /// Restores a file into the configured store.
-pub(super) async fn run(session: &mut Session, file: &Path) -> Result<Exit, Failure> {
+pub(super) async fn run(session: &mut Session, file: &Path, incomplete: bool) -> Result<Exit, Failure> {
     let input = Input::new(file);
     if input == Input::Stdin {
         return Err(Failure::usage("standard input cannot be restored: the file is read more than once")
             .with_help("put it into a file first"));
     }
-    let (checked, looked_at) = (input.clone(), ProgressBar::bytes(&session.output, "checking", None));
-    blocking(move || validate(&checked)).await?;
-    drop(looked_at);
+    let (looked_at, bar) = (input.clone(), ProgressBar::bytes(&session.output, "checking", None));
+    let checked = blocking(move || validate(&looked_at, incomplete)).await?;
+    drop(bar);
 
     undo_unfinished(&session.settings.store).await?;
     let opened = session.open(Access::Write).await?;
     only_local(&opened, "a restore")?;
-    let (checked, events, handle) = (input.clone(), Arc::clone(&opened.backend.events), Handle::current());
-    let heads = blocking(move || check(&checked, &events, &handle)).await;
+    let (looked_at, found) = (input.clone(), checked.clone());
+    let (events, handle) = (Arc::clone(&opened.backend.events), Handle::current());
+    let stands = blocking(move || check(&looked_at, &found, &events, &handle)).await;
     opened.backend.close().await;
-    let heads = heads?;
+    let stands = stands?;
 
     let stop = Arc::new(AtomicBool::new(false));
     let raised = Arc::clone(&stop);
@@ -43,7 +44,7 @@ pub(super) async fn run(session: &mut Session, file: &Path) -> Result<Exit, Fail
     let bar =
         ProgressBar::bytes(&session.output, "restoring", std::fs::metadata(file).ok().map(|file| file.len()));
     let locator = opened.locator.clone();
-    let restored = blocking(move || write(&input, heads, &locator, &stop, &bar)).await;
+    let restored = blocking(move || write(&input, checked, stands, &locator, &stop, &bar)).await;
     interrupted.abort();
     tell(session, &opened.locator, restored?)
 }
@@ -63,14 +64,15 @@ async fn undo_unfinished(store: &Locator) -> Result<(), Failure> {
 
 fn write(
     input: &Input,
-    heads: ledgerstone::core::Heads,
+    checked: Checked,
+    stands: LogHead,
     locator: &Locator,
     stop: &AtomicBool,
     bar: &ProgressBar,
 ) -> Result<Restored, Failure> {
     let mut restorer = ledgerstone::stores::restore(locator)?;
     let progress = |progress: ImportProgress| bar.set(progress.bytes);
-    let restored = restore(input, heads, &mut *restorer, stop, &progress);
+    let restored = restore(input, checked, stands, &mut *restorer, stop, &progress);
     restorer.finish();
     restored
 }
@@ -90,7 +92,11 @@ fn tell(session: &mut Session, locator: &Locator, restored: Restored) -> Result<
             ("  application events", grouped(restored.application)),
             ("  system events", grouped(restored.system)),
             ("  already there", grouped(restored.already_there)),
+            ("  log and epoch", restored.log.to_string()),
         ])?;
+        if let Some(missing) = restored.missing {
+            session.output.line(format!("what was there is restored, and it is no whole log: {missing}"))?;
+        }
     }
     Ok(Exit::Done)
 }

@@ -30,6 +30,7 @@ const KEYS: &[&str] = &[
     "recorded_at",
     "log",
     "batch",
+    "end",
 ];
 
 /// A line: its number and its bytes.

@@ -3,23 +3,25 @@
 //! What the store holds must be the beginning of the file, record by record; anything else is refused. A
 //! restore that was killed is undone by the next one, and nobody can open the store in between.
 
+mod checked;
 mod order;
+mod restore_file;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::StreamExt as _;
 use ledgerstone::core::{
-    Code, ErrorKind, EventJson, EventStore, Frames, Heads, LogKind, Position, RecordedEvent, Selection,
+    Code, ErrorKind, EventStore, Frames, Heads, LogHead, LogIdentity, LogKind, RecordedEvent, Selection,
     TenantScope,
 };
 use ledgerstone::stores::Restore;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
-use self::order::Order;
-use super::ndjson::next_line;
-use super::source::{Input, Source};
+pub use self::checked::{Checked, validate};
+use self::restore_file::RestoreFile;
+use super::source::Input;
 use super::task::ImportProgress;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -29,8 +31,13 @@ const CHUNK_EVENTS: usize = 5_000;
 /// How many bytes of events are written in one commit.
 const CHUNK_BYTES: usize = 16 * 1024 * 1024;
 
+/// What to do next about a file that is refused.
+const NOTHING_WRITTEN: &str = "nothing was written; restore an export of a whole log, as ledgerstone export \
+    without options writes it; a filtered export goes in by ledgerstone import without --restore; \
+    --incomplete restores what is there of a log";
+
 /// What a restore did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Restored {
     /// Application events that the file has.
     pub application: u64,
@@ -38,21 +45,34 @@ pub struct Restored {
     pub system: u64,
     /// How many of both were there already, restored by an earlier run.
     pub already_there: u64,
+    /// Which log the store is now; a restore that wrote something has begun a new epoch.
+    pub log: LogIdentity,
+    /// Why the file is not a whole log, if it is not.
+    pub missing: Option<String>,
 }
 
-/// Compares the beginning of a file with what a store holds; returns where to go on.
+/// Compares the beginning of a file with what a store holds; returns where the store stands.
 ///
 /// It blocks, so it must not be called on the runtime's own threads.
-pub fn check(input: &Input, events: &Arc<dyn EventStore>, handle: &Handle) -> Result<Heads, Failure> {
-    let heads = handle.block_on(events.head())?.heads;
+pub fn check(
+    input: &Input,
+    checked: &Checked,
+    events: &Arc<dyn EventStore>,
+    handle: &Handle,
+) -> Result<LogHead, Failure> {
+    let head = handle.block_on(events.head())?;
+    let heads = head.heads;
     if heads == Heads::default() {
-        return Ok(heads);
+        return Ok(head);
+    }
+    if heads.application > checked.heads.application || heads.system > checked.heads.system {
+        return Err(not_empty(heads));
     }
     let mut stored = [LogKind::Application, LogKind::System].map(|kind| {
         let selection = Selection::all().of(TenantScope::All).log(kind);
         Stored { frames: events.read(selection), events: Vec::new().into_iter() }
     });
-    let mut file = RestoreFile::open(input)?;
+    let mut file = RestoreFile::open(input, checked.incomplete)?;
     while let Some(event) = file.next()? {
         if event.position() > heads.of(event.log()) {
             continue;
@@ -70,35 +90,37 @@ pub fn check(input: &Input, events: &Arc<dyn EventStore>, handle: &Handle) -> Re
             return Err(not_empty(heads));
         }
     }
-    Ok(heads)
+    Ok(head)
 }
 
 fn not_empty(heads: Heads) -> Failure {
     let message = format!(
-        "the store holds {} application and {} system events that are not the beginning of this export",
+        "the store stands at {} application and {} system events, which are not the beginning of this export",
         heads.application, heads.system
     );
     Failure::new(ErrorKind::Conflict, Code::NotEmpty, message)
 }
 
-/// Writes what stands beyond `heads`; it blocks.
+/// Writes what stands beyond where the store stands; it blocks.
 pub fn restore(
     input: &Input,
-    heads: Heads,
+    checked: Checked,
+    stands: LogHead,
     restorer: &mut dyn Restore,
     stop: &AtomicBool,
     progress: &dyn Fn(ImportProgress),
 ) -> Result<Restored, Failure> {
-    let mut file = RestoreFile::open(input)?;
-    let bytes = file.source.counter();
-    let mut restored = Restored::default();
+    let mut file = RestoreFile::open(input, checked.incomplete)?;
+    let bytes = file.counter();
+    let Checked { origin, heads, missing, .. } = checked;
+    let mut restored = Restored { application: 0, system: 0, already_there: 0, log: stands.log, missing };
     let (mut chunk, mut size) = (Vec::new(), 0);
     while let Some(event) = file.next()? {
         match event.log() {
             LogKind::Application => restored.application += 1,
             LogKind::System => restored.system += 1,
         }
-        if event.position() <= heads.of(event.log()) {
+        if event.position() <= stands.heads.of(event.log()) {
             restored.already_there += 1;
             continue;
         }
@@ -118,8 +140,15 @@ pub fn restore(
     if !chunk.is_empty() {
         restorer.put(&chunk)?;
     }
-    restorer.complete()?;
+    if stands.heads != heads || !continues(stands.log, origin) {
+        restored.log = restorer.complete(origin, heads)?;
+    }
     Ok(restored)
+}
+
+/// Tells whether a log has been its origin, or was restored from it before.
+fn continues(log: LogIdentity, origin: Option<LogIdentity>) -> bool {
+    origin.is_none_or(|origin| log.id == origin.id && log.epoch >= origin.epoch)
 }
 
 fn interrupted(rows: u64) -> Failure {
@@ -129,61 +158,8 @@ fn interrupted(rows: u64) -> Failure {
         .with_help("the same command begins it again; until then nobody can open the store")
 }
 
-/// Looks through a whole file before anything is written: every event must read, and stand in order.
-pub fn validate(input: &Input) -> Result<(), Failure> {
-    let mut file = RestoreFile::open(input)?;
-    let mut order = Order::default();
-    while let Some(event) = file.next()? {
-        order.take(file.line, &event).map_err(|reason| invalid(file.line, &reason))?;
-    }
-    order.finish().map_err(|(line, reason)| invalid(line, &reason))
-}
-
 fn invalid(line: u64, reason: &str) -> Failure {
-    Failure::usage(format!("line {line}: {reason}"))
-        .with("line", line)
-        .with_help("restore a file that ledgerstone export wrote, whole and unchanged; nothing was written")
-}
-
-/// The events of an export, in its order.
-struct RestoreFile {
-    source: Source,
-    last: Heads,
-    /// The line of the newest event.
-    line: u64,
-}
-
-impl RestoreFile {
-    fn open(input: &Input) -> Result<Self, Failure> {
-        let mut source = input.open()?;
-        source.skip_byte_order_mark()?;
-        Ok(Self { source, last: Heads::default(), line: 0 })
-    }
-
-    fn next(&mut self) -> Result<Option<RecordedEvent>, Failure> {
-        let Some(line) = next_line(&mut self.source)? else { return Ok(None) };
-        let number = line.number;
-        self.line = number;
-        let invalid = |reason: String| invalid(number, &reason);
-        if line.is_cut {
-            return Err(invalid("it is too long".to_owned()));
-        }
-        let json: EventJson =
-            serde_json::from_slice(&line.raw).map_err(|error| invalid(error.to_string()))?;
-        let event = json.to_recorded().map_err(|error| invalid(error.to_string()))?;
-        if (event.log() == LogKind::System) != (json.log == Some(LogKind::System)) {
-            return Err(invalid("its type belongs to the other count than the line says".to_owned()));
-        }
-        let last = self.last.of(event.log());
-        if event.position() <= last || event.position() == Position::START {
-            return Err(invalid(format!("position {} does not follow {last}", event.position())));
-        }
-        if i64::try_from(event.position().0).is_err() {
-            return Err(invalid(format!("position {} is above {}", event.position(), i64::MAX)));
-        }
-        self.last.set(event.log(), event.position());
-        Ok(Some(event))
-    }
+    Failure::usage(format!("line {line}: {reason}")).with("line", line).with_help(NOTHING_WRITTEN)
 }
 
 struct Stored {

@@ -77,6 +77,8 @@ pub(super) struct Source {
     buffer: Vec<u8>,
     start: usize,
     ended: bool,
+    /// Whether a packed input that was cut just ends there.
+    may_be_cut: bool,
     taken: u64,
     line: u64,
     /// The last byte that was taken.
@@ -93,11 +95,17 @@ impl Source {
             buffer: Vec::new(),
             start: 0,
             ended: false,
+            may_be_cut: false,
             taken: 0,
             line: 1,
             last: None,
             digest,
         }
+    }
+
+    /// Says whether a packed input that was cut ends there, rather than being an error.
+    pub(super) fn may_be_cut(&mut self, may_be_cut: bool) {
+        self.may_be_cut = may_be_cut;
     }
 
     /// Returns the bytes that were read and not taken.
@@ -117,6 +125,7 @@ impl Source {
         let count = loop {
             match self.reader.read(&mut self.buffer[filled..]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && self.may_be_cut => break Ok(0),
                 other => break other,
             }
         };

@@ -8,6 +8,8 @@ mod documents;
 mod events;
 pub(crate) mod failure;
 mod restore;
+#[cfg(test)]
+mod restore_tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;

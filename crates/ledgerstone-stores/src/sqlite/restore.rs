@@ -3,23 +3,28 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ledgerstone_core::{BackendError, Code, ErrorKind, LogKind, RecordedEvent};
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use ledgerstone_core::{
+    BackendError, Code, ErrorKind, Heads, LogIdentity, LogKind, RecordedEvent, TimeOrderedIds,
+};
+use rusqlite::{Connection, OptionalExtension as _, ToSql, TransactionBehavior, params};
 
 use crate::restore::Restore;
 use crate::sqlite::database::Database;
-use crate::sqlite::events::{PUT_TENANT, as_sql, table};
+use crate::sqlite::events::{PUT_TENANT, as_sql, head, head_name, identity, table};
 use crate::sqlite::failure::{BACKEND, corrupt, failed};
 
 /// The row that stands from the first put until the last: the heads at which the restore began.
 const GET_RESTORING: &str = "SELECT value FROM meta WHERE name = 'restoring'";
 const PUT_RESTORING: &str = "INSERT OR IGNORE INTO meta (name, value) VALUES ('restoring', ?1)";
 const DELETE_RESTORING: &str = "DELETE FROM meta WHERE name = 'restoring'";
+const SET_META: &str = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
 
 /// A database that events are restored into.
 pub(crate) struct SqliteRestore {
     database: Arc<Database>,
     connection: Connection,
+    /// Which log it was when it was opened.
+    identity: LogIdentity,
     /// The heads when it was opened, as `meta` keeps them.
     began: String,
 }
@@ -31,10 +36,11 @@ impl SqliteRestore {
         let mut connection = database.writer()?;
         let gate = database.gate();
         undo(&mut connection)?;
+        let (identity, _) = identity(&mut connection, &TimeOrderedIds)?;
         drop(gate);
-        let application = table(LogKind::Application).head(&connection)?;
-        let system = table(LogKind::System).head(&connection)?;
-        Ok(Self { database, connection, began: format!("{application} {system}") })
+        let application = head(&connection, LogKind::Application)?;
+        let system = head(&connection, LogKind::System)?;
+        Ok(Self { database, connection, identity, began: format!("{application} {system}") })
     }
 }
 
@@ -83,6 +89,13 @@ fn undo(connection: &mut Connection) -> Result<(), BackendError> {
     transaction.commit().map_err(failed("restore"))
 }
 
+/// Returns the epoch that a restore begins: one that neither the log nor its origin has had.
+fn next_epoch(own: LogIdentity, origin: Option<LogIdentity>) -> LogIdentity {
+    let from = origin.unwrap_or(own);
+    let newest = if own.id == from.id { own.epoch.max(from.epoch) } else { from.epoch };
+    LogIdentity { id: from.id, epoch: newest.saturating_add(1) }
+}
+
 impl Restore for SqliteRestore {
     fn put(&mut self, events: &[RecordedEvent]) -> Result<(), BackendError> {
         let _gate = self.database.gate();
@@ -106,10 +119,30 @@ impl Restore for SqliteRestore {
         transaction.commit().map_err(failed("restore"))
     }
 
-    fn complete(&mut self) -> Result<(), BackendError> {
+    fn complete(&mut self, origin: Option<LogIdentity>, heads: Heads) -> Result<LogIdentity, BackendError> {
         let _gate = self.database.gate();
-        self.connection.execute(DELETE_RESTORING, []).map_err(failed("restore"))?;
-        Ok(())
+        let forked = match origin {
+            Some(origin) => format!("{origin} {} {}", heads.application, heads.system),
+            None => format!("{} {}", self.identity, self.began),
+        };
+        let log = next_epoch(self.identity, origin);
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(failed("restore"))?;
+        let set = |name: &str, value: &dyn ToSql| {
+            transaction.execute(SET_META, params![name, value]).map_err(failed("restore"))
+        };
+        for kind in [LogKind::Application, LogKind::System] {
+            set(head_name(kind), &as_sql(heads.of(kind).0))?;
+        }
+        set("log", &log.id.to_string())?;
+        set("epoch", &log.epoch)?;
+        set(&format!("epoch {} forked from", log.epoch), &forked)?;
+        transaction.execute(DELETE_RESTORING, []).map_err(failed("restore"))?;
+        transaction.commit().map_err(failed("restore"))?;
+        self.identity = log;
+        Ok(log)
     }
 
     fn finish(self: Box<Self>) {

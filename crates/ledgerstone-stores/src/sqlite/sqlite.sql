@@ -76,7 +76,9 @@ CREATE TABLE marks (
 
 CREATE INDEX marks_by_expiry ON marks (expires_at) WHERE expires_at IS NOT NULL;
 
--- log (the id), epoch, seed (of the hashes), indexed and indexed_system (how far postings reach).
+-- log (the id), epoch, seed (of the hashes), indexed and indexed_system (how far postings reach);
+-- after a restore also head and head_system (never below the newest event), and for its epoch n
+-- "epoch n forked from" (log, application head and system head); during one, restoring (the heads before it).
 CREATE TABLE meta (
     name TEXT PRIMARY KEY,
     value ANY NOT NULL

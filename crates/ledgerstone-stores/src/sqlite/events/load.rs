@@ -46,6 +46,20 @@ pub(crate) fn identity(
     Ok((LogIdentity { id, epoch }, TermHasher::new(seed.cast_unsigned())))
 }
 
+/// The name in `meta` of where a restore set the head of a count.
+pub(crate) fn head_name(log: LogKind) -> &'static str {
+    match log {
+        LogKind::Application => "head",
+        LogKind::System => "head_system",
+    }
+}
+
+/// Reads the head of a count: a restored log may lack the newest events, as they had been removed.
+pub(crate) fn head(connection: &Connection, log: LogKind) -> Result<u64, BackendError> {
+    let restored = meta::<i64>(connection, head_name(log))?.map_or(0, from_sql);
+    Ok(table(log).newest(connection)?.max(restored))
+}
+
 /// How many runs a tail has when it is opened at most; what is more goes into the tables at once.
 const RUNS: usize = 3;
 

@@ -35,6 +35,7 @@ use crate::group_commit::{GroupCommit, IndexTerms, ReadLog};
 use crate::removals::Removals;
 use crate::sqlite::database::Database;
 pub(crate) use crate::sqlite::events::ledger::PUT_TENANT;
+pub(crate) use crate::sqlite::events::load::{head, head_name, identity};
 use crate::sqlite::events::reading::Reading;
 pub(crate) use crate::sqlite::events::records::{as_sql, table};
 use crate::sqlite::events::shared::Shared;
@@ -67,7 +68,7 @@ impl SqliteEvents {
         let mut connection = database.writer()?;
         let (identity, hasher) = {
             let _gate = database.gate();
-            load::identity(&mut connection, ids)?
+            identity(&mut connection, ids)?
         };
         let shared = Arc::new(Shared {
             database,

@@ -226,8 +226,8 @@ impl Reading {
         let (mut low, mut high) = (self.cursor.low, self.cursor.high.saturating_add(1));
         while low < high {
             let middle = low + (high - low) / 2;
-            let recorded = table.recorded_at(connection, middle)?;
-            if recorded.ok_or_else(|| damaged(middle, "it is not there"))? >= time {
+            // Nothing stands there or later where the newest events were removed before a restore.
+            if table.recorded_at(connection, middle)?.is_none_or(|recorded| recorded >= time) {
                 high = middle;
             } else {
                 low = middle + 1;

@@ -10,7 +10,7 @@ use crate::sqlite::failure::{corrupt, failed};
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) insert: &'static str,
-    pub(crate) head: &'static str,
+    newest: &'static str,
     record: &'static str,
     whole: &'static str,
     forwards: &'static str,
@@ -23,7 +23,7 @@ macro_rules! table {
     ($name:literal) => {
         Table {
             insert: concat!("INSERT INTO ", $name, " (position, record, data) VALUES (?1, ?2, ?3)"),
-            head: concat!("SELECT coalesce(max(position), 0) FROM ", $name),
+            newest: concat!("SELECT coalesce(max(position), 0) FROM ", $name),
             record: concat!("SELECT record FROM ", $name, " WHERE position = ?1"),
             whole: concat!("SELECT position, record, data FROM ", $name, " WHERE position = ?1"),
             forwards: concat!(
@@ -73,10 +73,11 @@ pub(crate) fn from_sql(number: i64) -> u64 {
 }
 
 impl Table {
-    /// Returns the newest position.
-    pub(crate) fn head(&self, connection: &Connection) -> Result<u64, BackendError> {
-        let head = connection.query_row(self.head, [], |row| row.get(0)).map_err(failed("read the head"))?;
-        Ok(from_sql(head))
+    /// Returns the position of the newest event.
+    pub(crate) fn newest(&self, connection: &Connection) -> Result<u64, BackendError> {
+        let newest =
+            connection.query_row(self.newest, [], |row| row.get(0)).map_err(failed("read the head"))?;
+        Ok(from_sql(newest))
     }
 
     /// Returns the event at a position without its payload.

@@ -76,9 +76,9 @@ impl Writer {
         self.merges.clear();
         self.recorded_at = Timestamp::from_micros(i64::MIN);
         for log in [LogKind::Application, LogKind::System] {
-            let head = table(log).head(&self.connection)?;
-            self.written.set(log, Position(head));
-            if let Some(at) = table(log).recorded_at(&self.connection, head)? {
+            self.written.set(log, Position(load::head(&self.connection, log)?));
+            let newest = table(log).newest(&self.connection)?;
+            if let Some(at) = table(log).recorded_at(&self.connection, newest)? {
                 self.recorded_at = self.recorded_at.max(at);
             }
             let tail = load::tail(&self.connection, self.shared.hasher, log)?;
