@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
+use crate::nearest::nearest;
 use crate::text::InvalidName;
 
 /// A moment in UTC, in whole microseconds since 1970.
@@ -85,7 +86,8 @@ impl OffsetTime {
 
     /// Reads a time with an offset; without one, `zone` (such as `Europe/Amsterdam`) must be named.
     ///
-    /// What is finer than a microsecond is cut off.
+    /// What is finer than a microsecond is cut off. Where clocks were turned back, a local time that came twice
+    /// is the first of the two; where they were turned forward, one that never came is refused.
     pub fn parse(text: &str, zone: Option<&str>) -> Result<Self, InvalidName> {
         let invalid = |reason: String| InvalidName::new("a time", text, reason);
         let text = text.trim();
@@ -98,11 +100,15 @@ impl OffsetTime {
         let civil = pieces.date().to_datetime(time);
         let offset = match (pieces.to_numeric_offset(), zone) {
             (Some(offset), _) => offset,
-            (None, Some(zone)) => {
-                let zone = TimeZone::get(zone).map_err(|error| invalid(error.to_string()))?;
-                let zoned = zone.to_zoned(civil).map_err(|error| invalid(error.to_string()))?;
-                zoned.offset()
-            }
+            (None, Some(name)) => match time_zone(name)?.to_ambiguous_timestamp(civil).offset() {
+                AmbiguousOffset::Unambiguous { offset } => offset,
+                AmbiguousOffset::Fold { before, .. } => before,
+                AmbiguousOffset::Gap { .. } => {
+                    return Err(invalid(format!(
+                        "clocks in {name} were turned forward over it, so it never was; give it an offset"
+                    )));
+                }
+            },
             (None, None) => {
                 return Err(invalid(
                     "it has no offset from UTC; add one, such as Z or +02:00, or name a time zone".to_owned(),
@@ -113,6 +119,18 @@ impl OffsetTime {
         let seconds = offset.seconds();
         Ok(Self { at: Timestamp(at.as_microsecond()), offset: (seconds != 0).then_some(seconds) })
     }
+}
+
+/// Finds a time zone by its name.
+fn time_zone(name: &str) -> Result<TimeZone, InvalidName> {
+    TimeZone::get(name).map_err(|_| {
+        let known = jiff::tz::db().available().map(|known| known.to_string());
+        let hint = nearest(name, known).map_or_else(
+            || "write one such as Europe/Amsterdam or UTC".to_owned(),
+            |nearest| format!("did you mean {nearest}?"),
+        );
+        InvalidName::new("a time zone", name, format!("there is none of this name; {hint}"))
+    })
 }
 
 impl fmt::Display for OffsetTime {
@@ -156,6 +174,23 @@ mod tests {
         assert!(refused.to_string().contains("no offset"), "{refused}");
         let zoned = OffsetTime::parse("2011-10-11 13:45:40", Some("Europe/Amsterdam"));
         assert_eq!(zoned.map(|time| time.offset), Ok(Some(7200)));
+    }
+
+    #[test]
+    fn a_local_time_that_came_twice_is_the_first_and_one_that_never_came_is_refused() {
+        let read = |text: &str| OffsetTime::parse(text, Some("Europe/Amsterdam"));
+        assert_eq!(read("2023-10-29 02:30:00").map(|time| time.offset), Ok(Some(7200)));
+        assert_eq!(read("2023-10-29 03:00:00").map(|time| time.offset), Ok(Some(3600)));
+        let refused = read("2023-03-26 02:30:00").expect_err("a gap").to_string();
+        assert!(refused.contains("never was"), "{refused}");
+        assert_eq!(read("2023-03-26 02:30:00+01:00").map(|time| time.offset), Ok(Some(3600)));
+    }
+
+    #[test]
+    fn an_unknown_zone_is_answered_with_the_nearest() {
+        let refused = OffsetTime::parse("2023-10-29 02:30:00", Some("Europe/Amsterdm"));
+        let refused = refused.expect_err("unknown").to_string();
+        assert!(refused.contains("did you mean Europe/Amsterdam?"), "{refused}");
     }
 
     #[test]
