@@ -15,6 +15,7 @@ use super::Session;
 use crate::compose::{Access, ids};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::json_words::told;
 
 /// Append an event to a stream, or a batch over several.
 #[derive(Debug, Args)]
@@ -67,8 +68,9 @@ impl Append {
         let batch = match &self.batch {
             Some(file) => {
                 let text = read_text(file)?;
-                let batch: BatchJson = serde_json::from_str(&text)
-                    .map_err(|error| Failure::usage(format!("the batch {file} is not valid: {error}")))?;
+                let batch: BatchJson = serde_json::from_str(&text).map_err(|error| {
+                    Failure::usage(format!("the batch {file} is not valid: {}", told(&error)))
+                })?;
                 let ids = ids();
                 batch.to_batch(session.tenant(), || ids.next_id())?
             }
@@ -84,9 +86,8 @@ impl Append {
             return Err(Failure::usage(message).with_help(help));
         }
         let opened = session.open(Access::Write).await?;
-        let appended = opened.backend.events.append(batch).await;
-        opened.backend.close().await;
-        print(session, &appended?)?;
+        let appended = opened.backend.events.append(batch).await?;
+        print(session, &appended)?;
         Ok(Exit::Done)
     }
 
@@ -119,7 +120,7 @@ fn data_json(argument: &str) -> Result<Box<RawValue>, Failure> {
         None => argument.to_owned(),
     };
     RawValue::from_string(text.trim().to_owned()).map_err(|error| {
-        Failure::usage(format!("the data is not JSON: {error}"))
+        Failure::usage(format!("the data is not JSON: {}", told(&error)))
             .with_help("quote it for the shell, such as '{\"amount\": 7}', or give @FILE")
     })
 }

@@ -49,6 +49,10 @@ async fn owned() -> CaseResult {
     let ended = desk.run(&["events", "append", "a-1", "X", "1"]);
     ended.failed(5, "LS0001");
     assert!(ended.err.contains(&std::process::id().to_string()), "{}", ended.err);
+    let doctor = desk.run(&["doctor"]);
+    assert_eq!(doctor.code, 0, "{}", doctor.out);
+    let about = format!("process {}, which is no server", std::process::id());
+    assert!(doctor.out.contains(&about), "{}", doctor.out);
     held.close().await;
     desk.done(&["events", "append", "a-1", "X", "1"]);
     Ok(())
