@@ -19,6 +19,7 @@ mod serve;
 mod streams;
 mod streams_list;
 mod subscriptions;
+mod usage;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -163,29 +164,9 @@ pub fn main() -> ExitCode {
     let json = arguments.iter().any(|argument| argument == "--json");
     let exit = match Cli::try_parse_from(&arguments) {
         Ok(cli) => run(cli),
-        Err(error) => usage(&error, json),
+        Err(error) => usage::usage(&error, json),
     };
     exit.into()
-}
-
-/// Prints help and version where they were asked for, and what is wrong otherwise.
-fn usage(error: &clap::Error, json: bool) -> Exit {
-    if !error.use_stderr() {
-        let _ = error.print();
-        return Exit::Done;
-    }
-    if json {
-        let text = error.render().to_string();
-        let message = text.trim().trim_start_matches("error: ");
-        let ends = ["\n\nUsage:", "\n\nFor more information"];
-        let message = ends.iter().fold(message, |message, end| message.split(end).next().unwrap_or(message));
-        let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
-        let failure = Failure::usage(message).with_help("ledgerstone --help lists commands and options");
-        Output::failure(true, &failure);
-    } else {
-        let _ = error.print();
-    }
-    Exit::Usage
 }
 
 fn run(cli: Cli) -> Exit {

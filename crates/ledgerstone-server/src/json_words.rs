@@ -67,7 +67,7 @@ fn reworded(text: &str) -> String {
     }
     match text {
         "trailing characters" => "something follows behind its end".to_owned(),
-        "expected value" => "a value is missing".to_owned(),
+        "expected value" => "another value is needed".to_owned(),
         "key must be a string" => "a key is not a text in quotes".to_owned(),
         other => {
             other.replace("unknown variant ", "unknown value ").replace("unknown field ", "unknown key ")

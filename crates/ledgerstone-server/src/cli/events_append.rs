@@ -32,7 +32,7 @@ pub(super) struct Append {
     #[arg(long, value_name = "REVISION", default_value = "any", conflicts_with = "batch")]
     expected: ExpectedRevision,
     /// The event's own id: the same event appended twice is recorded once
-    #[arg(long, value_name = "UUID")]
+    #[arg(long, value_name = "UUID", value_parser = uuid)]
     id: Option<Uuid>,
     /// A tag by which the event is found; may be given several times
     #[arg(long = "tag", value_name = "TAG")]
@@ -68,6 +68,11 @@ impl Append {
         let batch = match &self.batch {
             Some(file) => {
                 let text = read_text(file)?;
+                if text.trim_start().starts_with('[') {
+                    let message = format!("the batch {file} is an array, and an object is needed");
+                    return Err(Failure::usage(message)
+                        .with_help("write it like {\"appends\": [{\"stream\": \"a-1\", \"events\": []}]}"));
+                }
                 let batch: BatchJson = serde_json::from_str(&text).map_err(|error| {
                     Failure::usage(format!("the batch {file} is not valid: {}", told(&error)))
                 })?;
@@ -111,6 +116,10 @@ impl Append {
         event.metadata.source.clone_from(&self.source);
         Ok(event)
     }
+}
+
+fn uuid(text: &str) -> Result<Uuid, String> {
+    text.parse().map_err(|_| "write it like 018f4e7a-0000-7000-8000-000000000001".to_owned())
 }
 
 fn data_json(argument: &str) -> Result<Box<RawValue>, Failure> {

@@ -86,6 +86,7 @@ impl ImportCommand {
 
     fn to_import(&self, session: &Session) -> Result<Import, Failure> {
         let input = Input::new(&self.file);
+        input.check()?;
         let Some(format) = self.format.or_else(|| Format::guess(&input, !self.map.is_empty())) else {
             let message = format!("the ending of {} tells no format", self.file.display());
             return Err(Failure::usage(message).with_help("add --format ndjson or --format csv"));

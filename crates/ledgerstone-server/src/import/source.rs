@@ -29,6 +29,26 @@ impl Input {
         if argument == Path::new("-") { Self::Stdin } else { Self::File(argument.to_owned()) }
     }
 
+    /// Looks whether a file is there and can be read.
+    pub fn check(&self) -> Result<(), Failure> {
+        match self {
+            Self::Stdin => Ok(()),
+            Self::File(path) => match std::fs::metadata(path) {
+                // To open a pipe and to close it again would end whoever writes into it.
+                Ok(found) if !found.is_file() && !found.is_dir() => Ok(()),
+                _ => self.open().map(drop),
+            },
+        }
+    }
+
+    /// Tells whether it can be read more than once, which a pipe cannot.
+    pub(super) fn can_be_read_again(&self) -> bool {
+        match self {
+            Self::Stdin => false,
+            Self::File(path) => std::fs::metadata(path).is_ok_and(|found| found.is_file()),
+        }
+    }
+
     /// Returns the size in bytes as it is stored, if that is known.
     pub(super) fn size(&self) -> Option<u64> {
         match self {

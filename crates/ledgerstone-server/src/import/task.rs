@@ -127,7 +127,7 @@ impl Import {
     /// where they should, before a store is opened.
     pub fn check(&self) -> Result<(), Failure> {
         check_rejects(&self.rejects, &self.input)?;
-        if self.input == Input::Stdin {
+        if !self.input.can_be_read_again() {
             return Ok(());
         }
         let mut source = self.input.open()?;
@@ -388,7 +388,7 @@ impl Done {
     /// Compares an input with what was imported by the same rules, by its digest.
     fn find(import: &Import, stored: Option<&Progress>, rules: &str) -> Result<Self, Failure> {
         let Some(stored) = stored.filter(|stored| stored.rules == rules) else { return Ok(Self::Unknown) };
-        if import.input == Input::Stdin || !(stored.exact || stored.finished_streams.is_some()) {
+        if !import.input.can_be_read_again() || !(stored.exact || stored.finished_streams.is_some()) {
             return Ok(Self::Unknown);
         }
         let found = import.input.open()?.digest_of_first(stored.bytes)?;

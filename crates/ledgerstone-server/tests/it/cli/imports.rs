@@ -274,6 +274,17 @@ async fn packed() -> CaseResult {
     let ended = Ended::of(child.wait_with_output()?);
     assert_eq!(account(&serde_json::from_str(&ended.out)?), [200, 0, 200, 0]);
     desk.run(&["import", "-"]).failed(2, "name the source with --source");
+    // A pipe that is named like a file is read once too.
+    let arguments =
+        [&["import", "/dev/stdin", "--format", "csv", "--source", "log", "--json"], &MAP[..]].concat();
+    let rejects = [&arguments[..], &["--rejects", "rejects.ndjson"]].concat();
+    for more in [0, 2] {
+        let mut child = desk.command(&rejects).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let text = text.clone() + &rows(0..more);
+        child.stdin.take().expect("a pipe").write_all(text.as_bytes())?;
+        let ended = Ended::of(child.wait_with_output()?);
+        assert_eq!(account(&serde_json::from_str(&ended.out)?), [200 + more, more, 200, 0]);
+    }
     Ok(())
 }
 
