@@ -91,9 +91,9 @@ impl OffsetTime {
     pub fn parse(text: &str, zone: Option<&str>) -> Result<Self, InvalidName> {
         let invalid = |reason: String| InvalidName::new("a time", text, reason);
         let text = text.trim();
-        let pieces = jiff::fmt::temporal::DateTimeParser::new()
-            .parse_pieces(text)
-            .map_err(|error| invalid(format!("{error}; write it like 2011-10-11T13:45:40+02:00")))?;
+        let pieces = jiff::fmt::temporal::DateTimeParser::new().parse_pieces(text).map_err(|_| {
+            invalid("it is no date and time; write it like 2011-10-11T13:45:40+02:00".to_owned())
+        })?;
         let Some(time) = pieces.time() else {
             return Err(invalid("it has a date but no time of day".to_owned()));
         };
@@ -204,6 +204,9 @@ mod tests {
     #[test]
     fn a_date_alone_is_no_time() {
         assert!(OffsetTime::parse("2011-10-11", None).is_err());
-        assert!(OffsetTime::parse("soon", None).is_err());
+        for text in ["soon", "30.10.2011 02:30", "2011-02-30T00:00:00Z"] {
+            let refused = OffsetTime::parse(text, None).expect_err(text).to_string();
+            assert!(refused.contains("write it like 2011-10-11T13:45:40+02:00"), "{refused}");
+        }
     }
 }
