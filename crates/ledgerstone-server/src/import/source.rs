@@ -178,7 +178,7 @@ impl Source {
         };
         Failure::usage(format!("{what} in line {line}, after {bytes} unpacked bytes: {error}"))
             .with("line", line)
-            .with_help("get the whole file and run the same import again; what was recorded stays, once")
+            .with_help("get the whole file and run the same command again; nothing is recorded twice")
     }
 
     /// Takes bytes that were looked at.
