@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
+use crate::nearest::nearest;
 use crate::text::InvalidName;
 
 /// A moment in UTC, in whole microseconds since 1970.
@@ -85,24 +86,29 @@ impl OffsetTime {
 
     /// Reads a time with an offset; without one, `zone` (such as `Europe/Amsterdam`) must be named.
     ///
-    /// What is finer than a microsecond is cut off.
+    /// What is finer than a microsecond is cut off. Where clocks were turned back, a local time that came twice
+    /// is the first of the two; where they were turned forward, one that never came is refused.
     pub fn parse(text: &str, zone: Option<&str>) -> Result<Self, InvalidName> {
         let invalid = |reason: String| InvalidName::new("a time", text, reason);
         let text = text.trim();
-        let pieces = jiff::fmt::temporal::DateTimeParser::new()
-            .parse_pieces(text)
-            .map_err(|error| invalid(format!("{error}; write it like 2011-10-11T13:45:40+02:00")))?;
+        let pieces = jiff::fmt::temporal::DateTimeParser::new().parse_pieces(text).map_err(|_| {
+            invalid("it is no date and time; write it like 2011-10-11T13:45:40+02:00".to_owned())
+        })?;
         let Some(time) = pieces.time() else {
             return Err(invalid("it has a date but no time of day".to_owned()));
         };
         let civil = pieces.date().to_datetime(time);
         let offset = match (pieces.to_numeric_offset(), zone) {
             (Some(offset), _) => offset,
-            (None, Some(zone)) => {
-                let zone = TimeZone::get(zone).map_err(|error| invalid(error.to_string()))?;
-                let zoned = zone.to_zoned(civil).map_err(|error| invalid(error.to_string()))?;
-                zoned.offset()
-            }
+            (None, Some(name)) => match time_zone(name)?.to_ambiguous_timestamp(civil).offset() {
+                AmbiguousOffset::Unambiguous { offset } => offset,
+                AmbiguousOffset::Fold { before, .. } => before,
+                AmbiguousOffset::Gap { .. } => {
+                    return Err(invalid(format!(
+                        "clocks in {name} were turned forward over it, so it never was; give it an offset"
+                    )));
+                }
+            },
             (None, None) => {
                 return Err(invalid(
                     "it has no offset from UTC; add one, such as Z or +02:00, or name a time zone".to_owned(),
@@ -113,6 +119,18 @@ impl OffsetTime {
         let seconds = offset.seconds();
         Ok(Self { at: Timestamp(at.as_microsecond()), offset: (seconds != 0).then_some(seconds) })
     }
+}
+
+/// Finds a time zone by its name.
+fn time_zone(name: &str) -> Result<TimeZone, InvalidName> {
+    TimeZone::get(name).map_err(|_| {
+        let known = jiff::tz::db().available().map(|known| known.to_string());
+        let hint = nearest(name, known).map_or_else(
+            || "write one such as Europe/Amsterdam or UTC".to_owned(),
+            |nearest| format!("did you mean {nearest}?"),
+        );
+        InvalidName::new("a time zone", name, format!("there is none of this name; {hint}"))
+    })
 }
 
 impl fmt::Display for OffsetTime {
@@ -159,6 +177,23 @@ mod tests {
     }
 
     #[test]
+    fn a_local_time_that_came_twice_is_the_first_and_one_that_never_came_is_refused() {
+        let read = |text: &str| OffsetTime::parse(text, Some("Europe/Amsterdam"));
+        assert_eq!(read("2023-10-29 02:30:00").map(|time| time.offset), Ok(Some(7200)));
+        assert_eq!(read("2023-10-29 03:00:00").map(|time| time.offset), Ok(Some(3600)));
+        let refused = read("2023-03-26 02:30:00").expect_err("a gap").to_string();
+        assert!(refused.contains("never was"), "{refused}");
+        assert_eq!(read("2023-03-26 02:30:00+01:00").map(|time| time.offset), Ok(Some(3600)));
+    }
+
+    #[test]
+    fn an_unknown_zone_is_answered_with_the_nearest() {
+        let refused = OffsetTime::parse("2023-10-29 02:30:00", Some("Europe/Amsterdm"));
+        let refused = refused.expect_err("unknown").to_string();
+        assert!(refused.contains("did you mean Europe/Amsterdam?"), "{refused}");
+    }
+
+    #[test]
     fn the_first_and_the_last_moment_read_back_from_their_text() {
         for micros in [i64::MIN, i64::MAX, 0, -1] {
             let time = Timestamp::from_micros(micros);
@@ -169,6 +204,9 @@ mod tests {
     #[test]
     fn a_date_alone_is_no_time() {
         assert!(OffsetTime::parse("2011-10-11", None).is_err());
-        assert!(OffsetTime::parse("soon", None).is_err());
+        for text in ["soon", "30.10.2011 02:30", "2011-02-30T00:00:00Z"] {
+            let refused = OffsetTime::parse(text, None).expect_err(text).to_string();
+            assert!(refused.contains("write it like 2011-10-11T13:45:40+02:00"), "{refused}");
+        }
     }
 }

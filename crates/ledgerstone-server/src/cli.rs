@@ -13,10 +13,13 @@ mod import;
 mod import_restore;
 mod read_models;
 mod read_models_query;
+mod read_models_report;
 mod selection_arguments;
 mod serve;
 mod streams;
+mod streams_list;
 mod subscriptions;
+mod usage;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -25,6 +28,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use ledgerstone::core::{Tenant, TenantScope};
+use ledgerstone::stores::Backend;
 
 use crate::compose::{Access, Opened, open_store};
 use crate::exit::Exit;
@@ -36,11 +40,11 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  failed
-  2  the command line, the configuration or the input is wrong
-  3  refused by a guard: a revision, a condition, a mark, an id, a tombstone
+  2  the command line, the configuration, the token or the input is wrong
+  3  refused by a guard: a revision, a condition, a mark, an id, a tombstone, a store that is not empty
   4  what was named does not exist
   5  it may work later: the store is in use by another process, unreachable or slow
-  6  done, except for rows that were rejected or problems that were found
+  6  done, except for rows that were rejected, keys that stay parked, or problems that were found
   7  the store cannot be used as it is: read-only, full, damaged, newer, foreign
   130  interrupted; what was done so far is consistent
 
@@ -122,17 +126,27 @@ enum Noun {
 struct Session {
     settings: Settings,
     output: Output,
+    /// What was opened, to be closed in the end.
+    opened: Option<Backend>,
 }
 
 impl Session {
     /// Opens the configured store, or goes through the server that owns it.
-    async fn open(&self, access: Access) -> Result<Opened, Failure> {
+    async fn open(&mut self, access: Access) -> Result<Opened, Failure> {
         let opened = open_store(&self.settings, access).await?;
+        self.opened = Some(opened.backend.clone());
         if opened.locator != self.settings.store {
             self.output
                 .detail(format!("{} is in use; going through {}", self.settings.store, opened.locator));
         }
         Ok(opened)
+    }
+
+    /// Closes the store, however the command ended, so that it leaves one file and the next command need not wait.
+    async fn close(&mut self) {
+        if let Some(backend) = self.opened.take() {
+            backend.close().await;
+        }
     }
 
     fn tenant(&self) -> Tenant {
@@ -150,27 +164,9 @@ pub fn main() -> ExitCode {
     let json = arguments.iter().any(|argument| argument == "--json");
     let exit = match Cli::try_parse_from(&arguments) {
         Ok(cli) => run(cli),
-        Err(error) => usage(&error, json),
+        Err(error) => usage::usage(&error, json),
     };
     exit.into()
-}
-
-/// Prints help and version where they were asked for, and what is wrong otherwise.
-fn usage(error: &clap::Error, json: bool) -> Exit {
-    if !error.use_stderr() {
-        let _ = error.print();
-        return Exit::Done;
-    }
-    if json {
-        let text = error.render().to_string();
-        let message = text.trim().trim_start_matches("error: ");
-        let message = message.split("\n\nUsage:").next().unwrap_or(message).replace('\n', " ");
-        let failure = Failure::usage(message).with_help("ledgerstone --help lists commands and options");
-        Output::failure(true, &failure);
-    } else {
-        let _ = error.print();
-    }
-    Exit::Usage
 }
 
 fn run(cli: Cli) -> Exit {
@@ -207,9 +203,9 @@ async fn execute(cli: Cli) -> Result<Exit, Failure> {
         Noun::Doctor(doctor) => return doctor.run(&overrides, output).await,
         _ => Settings::load(&overrides)?,
     };
-    let mut session = Session { settings, output };
+    let mut session = Session { settings, output, opened: None };
     let session = &mut session;
-    let exit = match cli.noun {
+    let ended = match cli.noun {
         Noun::Demo(command) => command.run(session).await,
         Noun::Serve(command) => command.run(session).await,
         Noun::Events(command) => command.run(session).await,
@@ -222,7 +218,9 @@ async fn execute(cli: Cli) -> Result<Exit, Failure> {
         Noun::Bench(command) => command.run(session).await,
         Noun::Explain(command) => command.run(session),
         Noun::Completions(command) => command.run(session, Cli::command()),
-    }?;
+    };
+    session.close().await;
+    let exit = ended?;
     session.output.flush()?;
     Ok(exit)
 }

@@ -11,6 +11,7 @@ use ledgerstone::core::{
     TenantScope, Timestamp,
 };
 use ledgerstone::engine::PARKED;
+use ledgerstone::stores::Owner;
 use serde::Serialize;
 
 use crate::compose::{Access, Opened, clock, is_missing, open_store, owner};
@@ -66,12 +67,18 @@ pub async fn examine(settings: &Settings) -> Vec<Finding> {
     }
     match owner(&settings.store).await {
         Ok(None) => {}
-        Ok(Some(owner)) => {
-            let server = owner.address.map_or_else(
-                || "no server: other commands wait for it to end".to_owned(),
-                |address| format!("a server at http://{address}"),
+        Ok(Some(Owner { pid, address: Some(address) })) => {
+            let detail = format!("process {pid}, a server at http://{address}; commands go through it");
+            findings.push(finding("owner", Health::Note, detail));
+        }
+        Ok(Some(Owner { pid, address: None })) => {
+            // It answers nobody, and to open the store beside it would only fail.
+            let detail = format!(
+                "process {pid}, which is no server: other commands are refused until it ends; its events and \
+                 read models were not looked at"
             );
-            findings.push(finding("owner", Health::Note, format!("process {} ({server})", owner.pid)));
+            findings.push(finding("owner", Health::Note, detail));
+            return findings;
         }
         Err(failure) => findings.push(failed("owner", &failure)),
     }

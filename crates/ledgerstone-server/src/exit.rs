@@ -12,7 +12,7 @@ pub enum Exit {
     Done = 0,
     /// It failed for a reason that has no code of its own below.
     Failed = 1,
-    /// The command line, the configuration or the input is wrong.
+    /// The command line, the configuration, the token or the input is wrong.
     Usage = 2,
     /// A guard refused: a revision, a condition, a mark, an id, a tombstone.
     Refused = 3,
@@ -42,6 +42,7 @@ impl Exit {
             Code::Locator
             | Code::Configuration
             | Code::BindRefused
+            | Code::Unauthorized
             | Code::InvalidInput
             | Code::TooLarge
             | Code::ForeignCursor

@@ -58,7 +58,13 @@ impl Failure {
             | io::ErrorKind::UnexpectedEof => (ErrorKind::Invalid, Code::InvalidInput),
             _ => (ErrorKind::Internal, Code::Internal),
         };
-        Self::new(kind, code, format!("{what}: {error}"))
+        let failure = Self::new(kind, code, format!("{what}: {error}"));
+        match error.kind() {
+            io::ErrorKind::NotFound => {
+                failure.with_help("check the path; a relative one begins in the current folder")
+            }
+            _ => failure,
+        }
     }
 
     fn from_problem(problem: Problem, code: Code) -> Self {

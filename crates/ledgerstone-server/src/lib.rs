@@ -12,6 +12,7 @@ pub mod exit;
 pub mod export;
 pub mod failure;
 pub mod import;
+pub mod json_words;
 pub mod log_digest;
 pub mod output;
 pub mod progress_bar;

@@ -15,6 +15,7 @@ use super::Session;
 use crate::compose::{Access, ids};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::json_words::told;
 
 /// Append an event to a stream, or a batch over several.
 #[derive(Debug, Args)]
@@ -31,7 +32,7 @@ pub(super) struct Append {
     #[arg(long, value_name = "REVISION", default_value = "any", conflicts_with = "batch")]
     expected: ExpectedRevision,
     /// The event's own id: the same event appended twice is recorded once
-    #[arg(long, value_name = "UUID")]
+    #[arg(long, value_name = "UUID", value_parser = uuid)]
     id: Option<Uuid>,
     /// A tag by which the event is found; may be given several times
     #[arg(long = "tag", value_name = "TAG")]
@@ -67,8 +68,14 @@ impl Append {
         let batch = match &self.batch {
             Some(file) => {
                 let text = read_text(file)?;
-                let batch: BatchJson = serde_json::from_str(&text)
-                    .map_err(|error| Failure::usage(format!("the batch {file} is not valid: {error}")))?;
+                if text.trim_start().starts_with('[') {
+                    let message = format!("the batch {file} is an array, and an object is needed");
+                    return Err(Failure::usage(message)
+                        .with_help("write it like {\"appends\": [{\"stream\": \"a-1\", \"events\": []}]}"));
+                }
+                let batch: BatchJson = serde_json::from_str(&text).map_err(|error| {
+                    Failure::usage(format!("the batch {file} is not valid: {}", told(&error)))
+                })?;
                 let ids = ids();
                 batch.to_batch(session.tenant(), || ids.next_id())?
             }
@@ -84,9 +91,8 @@ impl Append {
             return Err(Failure::usage(message).with_help(help));
         }
         let opened = session.open(Access::Write).await?;
-        let appended = opened.backend.events.append(batch).await;
-        opened.backend.close().await;
-        print(session, &appended?)?;
+        let appended = opened.backend.events.append(batch).await?;
+        print(session, &appended)?;
         Ok(Exit::Done)
     }
 
@@ -112,6 +118,10 @@ impl Append {
     }
 }
 
+fn uuid(text: &str) -> Result<Uuid, String> {
+    text.parse().map_err(|_| "write it like 018f4e7a-0000-7000-8000-000000000001".to_owned())
+}
+
 fn data_json(argument: &str) -> Result<Box<RawValue>, Failure> {
     let text = match argument.strip_prefix('@') {
         Some(file) => read_text(file)?,
@@ -119,7 +129,7 @@ fn data_json(argument: &str) -> Result<Box<RawValue>, Failure> {
         None => argument.to_owned(),
     };
     RawValue::from_string(text.trim().to_owned()).map_err(|error| {
-        Failure::usage(format!("the data is not JSON: {error}"))
+        Failure::usage(format!("the data is not JSON: {}", told(&error)))
             .with_help("quote it for the shell, such as '{\"amount\": 7}', or give @FILE")
     })
 }

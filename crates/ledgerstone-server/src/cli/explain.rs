@@ -21,9 +21,9 @@ impl Explain {
         let output = &mut session.output;
         let Some(text) = self.code else {
             if output.json {
-                let codes: Vec<_> =
-                    Code::ALL.iter().map(|code| json!({ "code": code, "title": code.title() })).collect();
-                output.document(&codes)?;
+                for code in Code::ALL {
+                    output.document(&json!({ "code": code, "title": code.title() }))?;
+                }
             } else {
                 let rows: Vec<_> = Code::ALL
                     .iter()

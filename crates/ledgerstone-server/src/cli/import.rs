@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
-use ledgerstone::core::{Code, ErrorKind};
+use ledgerstone::core::{Code, ErrorKind, Limits};
 use tokio::runtime::Handle;
 
 use super::Session;
@@ -16,10 +16,17 @@ use crate::import::{Format, Import, ImportProgress, Input, MappingArguments, Sum
 use crate::output::{Output, grouped};
 use crate::progress_bar::ProgressBar;
 
+const EXAMPLES: &str = "\
+Examples:
+  ledgerstone import orders.ndjson
+  ledgerstone import log.csv --map stream=case --map type=activity --map time=timestamp
+  ledgerstone import old.csv.gz --delimiter ';' --zone Europe/Amsterdam --map stream=id --map type=what";
+
 /// Import events from NDJSON or CSV.
 ///
 /// A second run of the same import adds nothing, and one that was interrupted goes on where it stopped.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct ImportCommand {
     /// The file, gzip by its ending; - is standard input
     file: PathBuf,
@@ -50,8 +57,8 @@ pub(super) struct ImportCommand {
     /// Stop at the first bad row
     #[arg(long)]
     strict: bool,
-    /// How many rows are recorded in one commit
-    #[arg(long, value_name = "ROWS", default_value_t = 1_000)]
+    /// How many rows are recorded in one commit, from 1 to 10000
+    #[arg(long, value_name = "ROWS", default_value_t = 1_000, value_parser = batch_rows)]
     batch: usize,
     /// Restore an export into an empty store: positions, revisions and times stay as they were
     #[arg(long, conflicts_with_all = [
@@ -77,12 +84,12 @@ impl ImportCommand {
         let summary = run_import(import, &opened, &session.output, stop).await;
         interrupted.abort();
         let store = opened.locator.to_string();
-        opened.backend.close().await;
         conclude(session, &store, &summary?)
     }
 
     fn to_import(&self, session: &Session) -> Result<Import, Failure> {
         let input = Input::new(&self.file);
+        input.check()?;
         let Some(format) = self.format.or_else(|| Format::guess(&input, !self.map.is_empty())) else {
             let message = format!("the ending of {} tells no format", self.file.display());
             return Err(Failure::usage(message).with_help("add --format ndjson or --format csv"));
@@ -119,6 +126,12 @@ impl ImportCommand {
             batch_rows: self.batch,
         })
     }
+}
+
+fn batch_rows(text: &str) -> Result<usize, String> {
+    let most = Limits::default().batch_events;
+    let rows = text.parse::<usize>().ok().filter(|rows| (1..=most).contains(rows));
+    rows.ok_or_else(|| format!("give a number of rows from 1 to {most}"))
 }
 
 fn delimiter(text: &str) -> Result<u8, Failure> {

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::Session;
 use super::events_append::read_text;
 use super::read_models_query::Query;
+use super::read_models_report::{check, outcome, status};
 use super::streams::cell;
-use crate::compose::{Access, Opened};
+use crate::compose::Access;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::progress_bar::ProgressBar;
@@ -97,21 +98,19 @@ impl ReadModels {
         let access = if matches!(self, Self::Declare(_)) { Access::Write } else { Access::Read };
         let opened = session.open(access).await?;
         let desk = ReadModelDesk::of(&opened, session.tenant()).await?;
-        let done = self.with(&desk, session).await;
-        close(opened).await;
-        done
+        self.with(&desk, session).await
     }
 
     async fn with(self, desk: &ReadModelDesk, session: &mut Session) -> Result<Exit, Failure> {
         match self {
             Self::List => list(desk, session).await?,
-            Self::Show(Named { name }) => print(session, &desk.status(&name).await?)?,
+            Self::Show(Named { name }) => status(session, &desk.status(&name).await?)?,
             Self::Query(_) => {}
             Self::Declare(Declare { file }) => declare(desk, session, &read_text(&file)?).await?,
-            Self::Undeclare(Named { name }) => print(session, &desk.undeclare(&name).await?)?,
+            Self::Undeclare(Named { name }) => outcome(session, &desk.undeclare(&name).await?)?,
             Self::Check(Check { file, last }) => {
                 let report = desk.check(&read_text(&file)?, last).await?;
-                print(session, &report)?;
+                check(session, &report)?;
                 let problems = report.get("problem_count").and_then(Value::as_u64).unwrap_or(0);
                 return Ok(if problems > 0 { Exit::Partly } else { Exit::Done });
             }
@@ -119,27 +118,22 @@ impl ReadModels {
                 let bar = ProgressBar::count(&session.output, "rebuilding", None);
                 let progress = desk.rebuild(&name, &bar).await?;
                 drop(bar);
-                print(session, &progress)?;
+                outcome(session, &progress)?;
             }
             Self::Parked(Named { name }) => parked(desk, session, &name).await?,
             Self::Replay(Replay { name, key }) => {
                 let report = desk.replay(&name, key.as_deref()).await?;
-                print(session, &report)?;
+                outcome(session, &report)?;
                 let failed =
                     report.get("failed").and_then(Value::as_array).is_some_and(|failed| !failed.is_empty());
                 return Ok(if failed { Exit::Partly } else { Exit::Done });
             }
             Self::Discard(Discard { name, key, reason, .. }) => {
-                print(session, &desk.discard(&name, key.as_deref(), &reason).await?)?;
+                outcome(session, &desk.discard(&name, key.as_deref(), &reason).await?)?;
             }
         }
         Ok(Exit::Done)
     }
-}
-
-/// Closes a store, so that the next command need not wait for its lock.
-async fn close(opened: Opened) {
-    opened.backend.close().await;
 }
 
 async fn list(desk: &ReadModelDesk, session: &mut Session) -> Result<(), Failure> {
@@ -193,24 +187,6 @@ async fn parked(desk: &ReadModelDesk, session: &mut Session, name: &CollectionNa
     let rows: Vec<Vec<String>> =
         parked.iter().map(|key| names.iter().map(|name| cell(key.get(*name))).collect()).collect();
     session.output.table(&["KEY", "FIRST", "EVENTS", "TYPE", "CAUSE"], &rows)
-}
-
-/// Prints a document: for people with its keys one a line.
-pub(super) fn print(session: &mut Session, document: &Value) -> Result<(), Failure> {
-    if session.output.json {
-        return session.output.document(document);
-    }
-    let Value::Object(fields) = document else { return session.output.line(cell(Some(document))) };
-    for (key, value) in fields {
-        match value {
-            Value::Array(items) if !items.is_empty() => {
-                session.output.line(format!("{key}:"))?;
-                items.iter().try_for_each(|item| session.output.line(format!("  {}", cell(Some(item)))))?;
-            }
-            value => session.output.line(format!("{key}: {}", cell(Some(value))))?,
-        }
-    }
-    Ok(())
 }
 
 /// Makes the document of a count.

@@ -2,16 +2,18 @@
 
 use clap::Args;
 use ledgerstone::core::{
-    CollectionName, Document, Field, FieldKind, FieldName, Filter, OrderBy, SelectJson, nearest,
+    Code, CollectionName, Document, ErrorKind, Field, FieldKind, FieldName, Filter, OrderBy, SelectJson,
+    nearest,
 };
 use serde_json::Value;
 
 use super::Session;
-use super::read_models::{count, print};
+use super::read_models::count;
 use super::streams::cell;
 use crate::compose::Access;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::json_words::told;
 use crate::progress_bar::ProgressBar;
 use crate::read_model_desk::ReadModelDesk;
 
@@ -53,9 +55,7 @@ impl Query {
     pub(super) async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
         let opened = session.open(Access::Read).await?;
         let desk = ReadModelDesk::of(&opened, session.tenant()).await?;
-        let answered = self.answer(&desk, session).await;
-        opened.backend.close().await;
-        answered.map(|()| Exit::Done)
+        self.answer(&desk, session).await.map(|()| Exit::Done)
     }
 
     async fn answer(&self, desk: &ReadModelDesk, session: &mut Session) -> Result<(), Failure> {
@@ -74,7 +74,7 @@ impl Query {
         if self.count {
             let counted = desk.count(&self.name, select).await?;
             return if session.output.json {
-                print(session, &count(counted))
+                session.output.document(&count(counted))
             } else {
                 session.output.line(counted)
             };
@@ -110,12 +110,13 @@ impl Query {
             self.equal.iter().map(|text| equality(text, fields)).collect::<Result<Vec<_>, _>>()?;
         if let Some(json) = &self.filter {
             let filter = serde_json::from_str(json).map_err(|error| {
-                Failure::usage(format!("the filter is not valid: {error}"))
+                Failure::usage(format!("the filter is not valid: {}", told(&error)))
                     .with_help("write it like '{\"eq\":{\"field\":\"status\",\"value\":\"active\"}}'")
             })?;
             filters.push(filter);
         }
         if let Some(words) = &self.search {
+            check_searchable(&self.name, fields)?;
             filters.push(Filter::Matches { field: None, text: words.clone() });
         }
         Ok(match filters.len() {
@@ -134,6 +135,18 @@ impl Query {
     }
 }
 
+/// Refuses a search where nothing is searchable, with what makes it so.
+fn check_searchable(name: &CollectionName, fields: &[Field]) -> Result<(), Failure> {
+    if fields.iter().any(|field| field.searchable) {
+        return Ok(());
+    }
+    let texts = fields.iter().filter(|field| matches!(field.kind, FieldKind::Text | FieldKind::TextArray));
+    let texts: Vec<_> = texts.map(|field| field.name.as_str()).collect();
+    let texts = if texts.is_empty() { "a text field".to_owned() } else { texts.join(", ") };
+    Err(Failure::new(ErrorKind::Invalid, Code::InvalidFilter, format!("{name} has no searchable field"))
+        .with_help(format!("declare it anew with searchable = true for {texts}, or use --where FIELD=VALUE")))
+}
+
 fn fields(status: &Value) -> Vec<Field> {
     status.get("fields").and_then(|fields| serde_json::from_value(fields.clone()).ok()).unwrap_or_default()
 }
@@ -150,11 +163,7 @@ fn equality(text: &str, fields: &[Field]) -> Result<Filter, Failure> {
             None => format!("there are {}", names.join(", ")),
         };
         let message = format!("there is no field {name:?}; {hint}");
-        return Err(Failure::new(
-            ledgerstone::core::ErrorKind::Invalid,
-            ledgerstone::core::Code::InvalidFilter,
-            message,
-        ));
+        return Err(Failure::new(ErrorKind::Invalid, Code::InvalidFilter, message));
     };
     let invalid = |what: &str| Failure::usage(format!("--where {name}: {value:?} is not {what}"));
     let read = match field.kind {

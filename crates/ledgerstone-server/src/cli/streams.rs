@@ -4,19 +4,16 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use futures_util::StreamExt as _;
-use ledgerstone::core::{
-    CollectionName, FieldName, Filter, OrderBy, RecordedEvent, Revision, SelectJson, Selection, StreamId,
-    StreamState,
-};
-use ledgerstone::engine::{STREAMS, Scoped, StreamAdmin};
+use ledgerstone::core::{RecordedEvent, Revision, Selection, StreamId, StreamState};
+use ledgerstone::engine::{Scoped, StreamAdmin};
 use serde_json::{Value, json};
 
 use super::Session;
+use super::read_models_report::plain;
+use super::streams_list::List;
 use crate::compose::{Access, Opened};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::progress_bar::ProgressBar;
-use crate::read_model_desk::ReadModelDesk;
 
 /// List, truncate and delete streams.
 #[derive(Debug, Subcommand)]
@@ -29,20 +26,6 @@ pub(super) enum Streams {
     Truncate(Truncate),
     /// Delete a stream for good
     Delete(Delete),
-}
-
-/// List streams with their number of events, by name.
-#[derive(Debug, Args)]
-pub(super) struct List {
-    /// Of this category only
-    #[arg(long, value_name = "CATEGORY")]
-    category: Option<String>,
-    /// Whose names begin with this
-    #[arg(long, value_name = "TEXT")]
-    prefix: Option<String>,
-    /// At most so many
-    #[arg(long, short = 'n', value_name = "COUNT")]
-    limit: Option<usize>,
 }
 
 /// Show how a stream stands.
@@ -83,54 +66,6 @@ impl Streams {
             Self::Truncate(command) => command.run(session).await,
             Self::Delete(command) => command.run(session).await,
         }
-    }
-}
-
-impl List {
-    async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
-        let opened = session.open(Access::Read).await?;
-        let desk = ReadModelDesk::of(&opened, session.tenant()).await?;
-        let name = CollectionName::new(STREAMS)?;
-        desk.catch_up(&name, &ProgressBar::count(&session.output, "counting", None)).await?;
-        let mut rows = Vec::new();
-        let mut left = self.limit.unwrap_or(usize::MAX);
-        let mut select = SelectJson {
-            filter: self.filter()?,
-            order: vec![OrderBy { field: FieldName::new("stream")?, descending: false }],
-            ..SelectJson::default()
-        };
-        while left > 0 {
-            select.size = Some(left.min(500));
-            let page = desk.query(&name, select.clone()).await?;
-            left = left.saturating_sub(page.documents.len());
-            for document in page.documents {
-                if session.output.json {
-                    session.output.document(&document.body)?;
-                } else {
-                    let text = |field: &str| cell(document.body.get(field));
-                    rows.push(vec![text("stream"), text("events"), text("last_type"), text("last_at")]);
-                }
-            }
-            select.cursor = page.next;
-            if select.cursor.is_none() {
-                break;
-            }
-        }
-        if !session.output.json {
-            session.output.table(&["STREAM", "EVENTS", "LAST TYPE", "LAST"], &rows)?;
-        }
-        Ok(Exit::Done)
-    }
-
-    fn filter(&self) -> Result<Filter, Failure> {
-        let mut filters = Vec::new();
-        if let Some(category) = &self.category {
-            filters.push(Filter::Eq { field: FieldName::new("category")?, value: category.as_str().into() });
-        }
-        if let Some(prefix) = &self.prefix {
-            filters.push(Filter::Prefix { field: FieldName::new("stream")?, prefix: prefix.clone() });
-        }
-        Ok(if filters.is_empty() { Filter::All } else { Filter::And(filters) })
     }
 }
 
@@ -178,7 +113,10 @@ async fn show(session: &mut Session, stream: StreamId) -> Result<Exit, Failure> 
         let names = ["stream", "category", "revision", "events", "first_at", "last_at", "last_type"];
         let removal = ["truncated_before", "tombstoned", "transient"];
         let shown = names.iter().chain(&removal);
-        let facts: Vec<_> = shown.map(|name| (*name, cell(fields.get(*name)))).collect();
+        let facts: Vec<_> = shown
+            .map(|name| (name.replace('_', " "), fields.get(*name).map_or_else(String::new, plain)))
+            .collect();
+        let facts: Vec<_> = facts.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
         session.output.facts(&facts)?;
     }
     Ok(Exit::Done)
@@ -205,7 +143,6 @@ impl Truncate {
         if let Some(before) = self.before {
             changed |= admin.truncate(&self.stream, Revision(before)).await?.is_some();
         }
-        opened.backend.close().await;
         answer(session, changed, "truncated", "it had been truncated there before")
     }
 }
@@ -219,7 +156,6 @@ impl Delete {
         }
         let opened = session.open(Access::Read).await?;
         let changed = admin(&opened, session).tombstone(&self.stream).await?.is_some();
-        opened.backend.close().await;
         answer(session, changed, "deleted", "it had been deleted before")
     }
 }

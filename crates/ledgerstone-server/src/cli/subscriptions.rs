@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use ledgerstone::core::CollectionName;
 
 use super::Session;
-use super::read_models::print;
+use super::read_models_report::{outcome, status};
 use super::streams::cell;
 use crate::compose::Access;
 use crate::exit::Exit;
@@ -52,18 +52,17 @@ impl Subscriptions {
         }
         let opened = session.open(Access::Read).await?;
         let desk = ReadModelDesk::of(&opened, session.tenant()).await?;
-        let done = match &self {
+        match &self {
             Self::List => list(&desk, session).await,
             Self::Show(Named { name }) => match desk.status(name).await {
-                Ok(status) => print(session, &status),
+                Ok(found) => status(session, &found),
                 Err(failure) => Err(failure),
             },
             Self::Pause(Named { name }) => steer(&desk, session, name, Steer::Pause).await,
             Self::Resume(Named { name }) => steer(&desk, session, name, Steer::Resume).await,
             Self::Reset(Reset { name, .. }) => steer(&desk, session, name, Steer::Reset).await,
-        };
-        opened.backend.close().await;
-        done.map(|()| Exit::Done)
+        }?;
+        Ok(Exit::Done)
     }
 }
 
@@ -73,8 +72,8 @@ async fn steer(
     name: &CollectionName,
     verb: Steer,
 ) -> Result<(), Failure> {
-    let outcome = desk.steer(name, verb).await?;
-    print(session, &outcome)
+    let done = desk.steer(name, verb).await?;
+    outcome(session, &done)
 }
 
 async fn list(desk: &ReadModelDesk, session: &mut Session) -> Result<(), Failure> {

@@ -73,7 +73,8 @@ impl CsvReader {
         let header: Result<Vec<_>, _> = names.collect();
         csv.header = header.map_err(|_| Failure::usage("the header is not UTF-8"))?;
         source.take(length);
-        csv.mapping = Mapping::resolve(arguments, &csv.header)?;
+        let resolved = Mapping::resolve(arguments, &csv.header);
+        csv.mapping = resolved.map_err(|failure| hint_at_delimiter(failure, &csv.header, delimiter))?;
         Ok(csv)
     }
 
@@ -140,6 +141,20 @@ impl CsvReader {
                 }
             }
         }
+    }
+}
+
+/// Guesses at another delimiter, if the header is one column that holds it.
+fn hint_at_delimiter(failure: Failure, header: &[String], delimiter: u8) -> Failure {
+    let [only] = header else { return failure };
+    let others = [(';', "';'"), ('\t', "tab"), (',', "','"), ('|', "'|'")];
+    let found =
+        others.iter().find(|(other, _)| u32::from(*other) != u32::from(delimiter) && only.contains(*other));
+    match found {
+        Some((_, written)) => failure.with_help(format!(
+            "the header is one column, so the cells may be separated otherwise; try --delimiter {written}"
+        )),
+        None => failure,
     }
 }
 

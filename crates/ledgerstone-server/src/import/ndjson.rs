@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::row::{Identity, MAX_ROW_BYTES, NO_ID, Record, Row, Rules};
 use super::source::Source;
 use crate::failure::Failure;
+use crate::json_words::told;
 
 /// The keys that a row may have; what a store had added is read and left aside.
 const KEYS: &[&str] = &[
@@ -102,6 +103,10 @@ fn parse(line: &[u8], rules: &Rules) -> Result<Row, String> {
     let text = std::str::from_utf8(line).map_err(|error| {
         format!("the row is not UTF-8 from its byte {} on", error.valid_up_to().saturating_add(1))
     })?;
+    // The reader of events would take an array for an object with its values in order.
+    if text.starts_with('[') {
+        return Err("the row is an array; write one JSON object a line".to_owned());
+    }
     let event = read_event(text, rules)?;
     let tenant = event.tenant.as_deref().unwrap_or_default();
     if event.tenant.is_some() && tenant != rules.tenant.as_str() {
@@ -122,19 +127,22 @@ fn read_event(text: &str, rules: &Rules) -> Result<EventJson, String> {
     match serde_json::from_str::<EventJson>(text) {
         Ok(event) => Ok(event),
         Err(error) => match rules.zone.as_deref().and_then(|zone| with_offset(text, zone)) {
-            Some(text) => serde_json::from_str(&text).map_err(|error| explain(&error)),
+            Some(text) => serde_json::from_str(&text?).map_err(|error| explain(&error)),
             None => Err(explain(&error)),
         },
     }
 }
 
 /// Gives the time of a row the offset that it lacks, and leaves everything else as it is.
-fn with_offset(text: &str, zone: &str) -> Option<String> {
+fn with_offset(text: &str, zone: &str) -> Option<Result<String, String>> {
     let mut row: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text).ok()?;
     let time: String = serde_json::from_str(row.get("occurred_at")?.get()).ok()?;
-    let time = OffsetTime::parse(&time, Some(zone)).ok()?;
+    let time = match OffsetTime::parse(&time, Some(zone)) {
+        Ok(time) => time,
+        Err(error) => return Some(Err(error.to_string())),
+    };
     row.insert("occurred_at".to_owned(), serde_json::value::to_raw_value(&time).ok()?);
-    serde_json::to_string(&row).ok()
+    serde_json::to_string(&row).ok().map(Ok)
 }
 
 /// Says what is wrong with a line in the words of an import: the nearest key, the column.
@@ -146,8 +154,8 @@ fn explain(error: &serde_json::Error) -> String {
             None => format!("unknown key {key:?}; data of your own belongs into \"data\""),
         };
     }
-    let text = text.replace(" at line 1 column ", " at column ");
-    if error.is_data() { text } else { format!("the row is not a JSON object: {text}") }
+    let told = told(error);
+    if error.is_data() { told } else { format!("the row is not a JSON object: {told}") }
 }
 
 /// Writes JSON so that equal content is equal text: keys sorted, no spaces.

@@ -19,6 +19,10 @@ pub(super) struct Progress {
     pub(super) rules: String,
     /// Whether all events of the source come from those bytes, so that what follows them is new.
     pub(super) exact: bool,
+    /// How many streams the rows belong to, if those bytes were a whole input and no row was rejected: there is
+    /// nothing new in the same bytes, exact or not.
+    #[serde(default)]
+    pub(super) finished_streams: Option<u64>,
 }
 
 /// A progress as it is stored, and the version of its mark.

@@ -29,6 +29,26 @@ impl Input {
         if argument == Path::new("-") { Self::Stdin } else { Self::File(argument.to_owned()) }
     }
 
+    /// Looks whether a file is there and can be read.
+    pub fn check(&self) -> Result<(), Failure> {
+        match self {
+            Self::Stdin => Ok(()),
+            Self::File(path) => match std::fs::metadata(path) {
+                // To open a pipe and to close it again would end whoever writes into it.
+                Ok(found) if !found.is_file() && !found.is_dir() => Ok(()),
+                _ => self.open().map(drop),
+            },
+        }
+    }
+
+    /// Tells whether it can be read more than once, which a pipe cannot.
+    pub(super) fn can_be_read_again(&self) -> bool {
+        match self {
+            Self::Stdin => false,
+            Self::File(path) => std::fs::metadata(path).is_ok_and(|found| found.is_file()),
+        }
+    }
+
     /// Returns the size in bytes as it is stored, if that is known.
     pub(super) fn size(&self) -> Option<u64> {
         match self {
@@ -47,13 +67,27 @@ impl Input {
                     let is_folder = file.metadata()?.is_dir();
                     if is_folder { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
                 });
-                let file = file.map_err(|error| Failure::io(path.display(), &error))?;
+                let file = file.map_err(|error| cannot_open(path, &error))?;
                 let counted = Counted { inner: file, read: Arc::clone(&read) };
                 let packed = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
                 if packed { Box::new(MultiGzDecoder::new(counted)) } else { Box::new(counted) }
             }
         };
         Ok(Source::new(reader, read))
+    }
+}
+
+fn cannot_open(path: &Path, error: &io::Error) -> Failure {
+    let path = path.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => Failure::not_found(format!("there is no file {path}")).with_help(
+            "check the path; a relative one begins in the current folder, and - is standard input",
+        ),
+        io::ErrorKind::PermissionDenied => Failure::usage(format!("{path} cannot be read: {error}"))
+            .with_help("give this user the right to read it"),
+        io::ErrorKind::IsADirectory => Failure::usage(format!("{path} is a folder"))
+            .with_help("name one file; each is an import of its own"),
+        _ => Failure::io(path, error),
     }
 }
 
@@ -130,11 +164,30 @@ impl Source {
             }
         };
         self.buffer.truncate(filled + *count.as_ref().unwrap_or(&0));
-        let count = count.map_err(|error| {
-            Failure::io(format!("the input cannot be read beyond line {}", self.line), &error)
-        })?;
+        let count = count.map_err(|error| self.broken_off(&error))?;
         self.ended = count == 0;
         Ok(count > 0)
+    }
+
+    /// Says how far the input could be read; a plain file never ends unexpectedly or holds wrong bytes, so such
+    /// errors are those of the unpacker.
+    fn broken_off(&self, error: &io::Error) -> Failure {
+        let bytes = self.taken + self.ahead().len() as u64;
+        let line = self.line + self.ahead().iter().filter(|byte| **byte == b'\n').count() as u64;
+        let what = match error.kind() {
+            io::ErrorKind::UnexpectedEof => "the gzip file is cut off",
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData if bytes == 0 => {
+                return Failure::usage(format!(
+                    "the input is no gzip file, though its name ends in .gz: {error}"
+                ))
+                .with_help("take the ending .gz off the file's name if it is not packed");
+            }
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => "the gzip file is damaged",
+            _ => return Failure::io(format!("the input cannot be read beyond line {line}"), error),
+        };
+        Failure::usage(format!("{what} in line {line}, after {bytes} unpacked bytes: {error}"))
+            .with("line", line)
+            .with_help("get the whole file and run the same command again; nothing is recorded twice")
     }
 
     /// Takes bytes that were looked at.
@@ -174,14 +227,15 @@ impl Source {
         Arc::clone(&self.read)
     }
 
-    /// Returns the digest of the first `count` bytes, or nothing if there are fewer.
-    pub(super) fn digest_of_first(mut self, count: u64) -> Result<Option<String>, Failure> {
+    /// Returns the digest of the first `count` bytes and whether there are more, or nothing if there are fewer.
+    pub(super) fn digest_of_first(mut self, count: u64) -> Result<Option<(String, bool)>, Failure> {
         loop {
             let wanted = usize::try_from(count - self.taken).unwrap_or(usize::MAX);
             let step = wanted.min(self.ahead().len());
             self.take(step);
             if self.taken == count {
-                return Ok(Some(self.digest()));
+                let has_more = !self.ahead().is_empty() || self.fill()?;
+                return Ok(Some((self.digest(), has_more)));
             }
             if !self.fill()? {
                 return Ok(None);
@@ -214,7 +268,9 @@ mod tests {
         source.take(4);
         assert_eq!((source.taken(), source.line()), (4, 2));
         let digest = tests::source(b"abc\nxyz").digest_of_first(4).expect("reads");
-        assert_eq!(Some(source.digest()), digest);
+        assert_eq!(Some((source.digest(), true)), digest);
+        let whole = tests::source(b"abc\n").digest_of_first(4).expect("reads");
+        assert_eq!(Some((source.digest(), false)), whole);
         assert_eq!(tests::source(b"abc").digest_of_first(4).expect("reads"), None);
     }
 }

@@ -107,10 +107,12 @@ impl Import {
         let started = Instant::now();
         check_rejects(&self.rejects, &self.input)?;
         let mut run = Run::begin(self, Arc::clone(events), handle.clone())?;
-        let outcome = run.read_all(stop, progress);
-        let settled = run.finish(outcome.is_ok());
-        outcome?;
-        settled?;
+        if run.has_something_new() {
+            let outcome = run.read_all(stop, progress);
+            let settled = run.finish(outcome.is_ok());
+            outcome?;
+            settled?;
+        }
         let mut summary = run.summary;
         summary.rejects_file = run.rejects.finish(&self.input)?;
         summary.seconds = started.elapsed().max(Duration::from_millis(1)).as_secs_f64();
@@ -125,7 +127,7 @@ impl Import {
     /// where they should, before a store is opened.
     pub fn check(&self) -> Result<(), Failure> {
         check_rejects(&self.rejects, &self.input)?;
-        if self.input == Input::Stdin {
+        if !self.input.can_be_read_again() {
             return Ok(());
         }
         let mut source = self.input.open()?;
@@ -173,8 +175,8 @@ struct Run<'a> {
     reader: Reader,
     ids: Ids,
     known: KnownIds,
-    /// So many rows at the beginning are accounted for by the mark.
-    done: u64,
+    /// What the mark accounts for.
+    done: Done,
     /// The progress without a place: rules and exactness.
     base: Progress,
     writer: Writer,
@@ -206,20 +208,21 @@ impl<'a> Run<'a> {
         let mark = handle.block_on(ProgressMark::read(&*events, rules.scope(), &import.source))?;
         let digest = import.rules_digest();
         let rules_changed = mark.progress.as_ref().is_some_and(|stored| stored.rules != digest);
-        let done = rows_done(import, mark.progress.as_ref(), &digest)?;
+        let done = Done::find(import, mark.progress.as_ref(), &digest)?;
         let mut known = KnownIds::default();
-        if done.is_none() {
+        if done == Done::Unknown {
             handle.block_on(known.read(&*events, rules.scope(), &import.source))?;
         }
-        let exact = done.is_some() || known.is_empty();
-        let mark = if exact && done.is_none() { ProgressMark { progress: None, ..mark } } else { mark };
+        let exact = done != Done::Unknown || known.is_empty();
+        let fresh = exact && done == Done::Unknown;
+        let mark = if fresh { ProgressMark { progress: None, ..mark } } else { mark };
         Ok(Self {
             ids: Ids::of_source(&import.source),
             base: Progress { rules: digest, exact, ..Progress::default() },
             writer: Writer::new(Arc::clone(&events), import.tenant.clone(), handle.clone(), mark),
             rejects: Rejects::new(&import.rejects),
             summary: Summary { source: import.source.clone(), rules_changed, ..Summary::default() },
-            done: done.unwrap_or(0),
+            done,
             chunk: Chunk::default(),
             streams: HashSet::new(),
             import,
@@ -230,6 +233,15 @@ impl<'a> Run<'a> {
             reader,
             known,
         })
+    }
+
+    /// Tells whether anything may be new; if nothing can be, the account of the mark is that of this run.
+    fn has_something_new(&mut self) -> bool {
+        let Done::All { rows, streams } = self.done else { return true };
+        self.summary.read = rows;
+        self.summary.already_there = rows;
+        self.summary.streams = streams;
+        false
     }
 
     fn read_all(&mut self, stop: &AtomicBool, progress: &dyn Fn(ImportProgress)) -> Result<(), Failure> {
@@ -284,7 +296,7 @@ impl<'a> Run<'a> {
     }
 
     fn is_there(&mut self, row: &Row) -> Result<bool, Failure> {
-        if self.summary.read <= self.done {
+        if self.summary.read <= self.done.rows() {
             return Ok(true);
         }
         let source = row.event.metadata.source.as_deref().unwrap_or_default();
@@ -345,28 +357,57 @@ impl<'a> Run<'a> {
         }
         let written = self.writer.settle()?;
         self.account(written)?;
-        let place = self.place();
-        let moved = self.writer.stored().is_none_or(|stored| {
-            (stored.rows, &stored.digest, &stored.rules) != (place.rows, &place.digest, &place.rules)
-        });
-        if sound && moved && place.rows > self.done {
-            self.submit()?;
-            let written = self.writer.settle()?;
-            self.account(written)?;
-        }
         self.summary.streams = self.streams.len() as u64;
+        let whole = !self.summary.interrupted && self.summary.rejected == 0;
+        let place = Progress { finished_streams: whole.then_some(self.summary.streams), ..self.place() };
+        let same = |stored: &Progress| {
+            (stored.rows, &stored.digest, &stored.rules) == (place.rows, &place.digest, &place.rules)
+                && stored.finished_streams == place.finished_streams
+        };
+        let moved = !self.writer.stored().is_some_and(same);
+        if sound && moved && place.rows >= self.done.rows().max(1) {
+            self.writer.submit(Chunk::default(), place)?;
+            self.writer.settle()?;
+        }
         Ok(())
     }
 }
 
-/// Returns how many rows the mark accounts for, if this input begins as the imported one did.
-fn rows_done(import: &Import, stored: Option<&Progress>, rules: &str) -> Result<Option<u64>, Failure> {
-    let Some(stored) = stored.filter(|stored| stored.exact && stored.rules == rules) else { return Ok(None) };
-    if import.input == Input::Stdin {
-        return Ok(None);
+/// How much of an input a mark accounts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Done {
+    /// Nothing that can be told without the ids.
+    Unknown,
+    /// So many rows at its beginning.
+    First(u64),
+    /// Every row of it.
+    All { rows: u64, streams: u64 },
+}
+
+impl Done {
+    /// Compares an input with what was imported by the same rules, by its digest.
+    fn find(import: &Import, stored: Option<&Progress>, rules: &str) -> Result<Self, Failure> {
+        let Some(stored) = stored.filter(|stored| stored.rules == rules) else { return Ok(Self::Unknown) };
+        if !import.input.can_be_read_again() || !(stored.exact || stored.finished_streams.is_some()) {
+            return Ok(Self::Unknown);
+        }
+        let found = import.input.open()?.digest_of_first(stored.bytes)?;
+        let Some((_, has_more)) = found.filter(|(digest, _)| *digest == stored.digest) else {
+            return Ok(Self::Unknown);
+        };
+        Ok(match stored.finished_streams {
+            Some(streams) if !has_more => Self::All { rows: stored.rows, streams },
+            _ if stored.exact => Self::First(stored.rows),
+            _ => Self::Unknown,
+        })
     }
-    let digest = import.input.open()?.digest_of_first(stored.bytes)?;
-    Ok((digest.as_ref() == Some(&stored.digest)).then_some(stored.rows))
+
+    fn rows(self) -> u64 {
+        match self {
+            Self::Unknown => 0,
+            Self::First(rows) | Self::All { rows, .. } => rows,
+        }
+    }
 }
 
 /// Returns the rejects file that stands beside an input.

@@ -19,6 +19,8 @@ pub(super) fn add(trials: &mut Trials) {
     trials.add("cli::a_pipe_that_is_closed_ends_a_command_quietly", closed_pipe);
     trials.add("cli::codes_are_explained_and_shells_completed", explained);
     trials.add("cli::the_doctor_changes_nothing", doctor);
+    trials.add("cli::a_store_is_one_file_again_once_a_command_has_ended", one_file);
+    trials.add("cli::streams_are_listed_alike_from_the_log_and_from_the_read_model", listed);
 }
 
 /// A server of a desk's store, ended with the test.
@@ -145,7 +147,9 @@ async fn read_models() -> CaseResult {
         desk.done(&["events", "append", &stream, "Counted", &format!("{{\"n\":{n}}}")]);
     }
     desk.write("counters.toml", DECLARATION);
-    desk.done(&["read-models", "check", "counters.toml"]);
+    let checked = desk.done(&["read-models", "check", "counters.toml"]);
+    assert!(checked.starts_with("counters: no event would be parked"), "{checked}");
+    assert!(checked.contains("FIELD   KIND     SET") && !checked.contains("{\"kind\""), "{checked}");
     assert!(!desk.done(&["read-models", "list"]).contains("counters"), "a check declares nothing");
     let declared = desk.json(&["read-models", "declare", "counters.toml"]);
     assert_eq!((number(&declared, "lag"), number(&declared, "parked")), (0, 0));
@@ -168,6 +172,11 @@ async fn read_models() -> CaseResult {
     assert!(rest.contains("c-0"), "{rest}");
     desk.run(&["read-models", "query", "counters", "--cursor", cursor]).failed(2, "LS0016");
     desk.run(&["read-models", "query", "counters", "--where", "m=4"]).failed(2, "there is no field \"m\"");
+    let searched = desk.run(&["read-models", "query", "counters", "--search", "four"]);
+    searched.failed(2, "counters has no searchable field");
+    assert!(searched.err.contains("searchable = true"), "{}", searched.err);
+    let shown = desk.done(&["read-models", "show", "counters"]);
+    assert!(shown.contains("n       integer  yes      no"), "{shown}");
     desk.run(&["read-models", "query", "counter"]).failed(4, "LS0018");
     desk.done(&["subscriptions", "pause", "counters"]);
     assert!(desk.done(&["subscriptions", "list"]).contains("paused"));
@@ -199,7 +208,7 @@ async fn served() -> CaseResult {
     assert!(desk.done(&["read-models", "parked", "counters"]).contains("KEY"));
     desk.done(&["read-models", "rebuild", "counters"]);
     desk.run(&["read-models", "query", "counter"]).failed(4, "LS0018");
-    desk.run(&["--token", "another-token-of-length", "events", "read"]).failed(1, "LS0026");
+    desk.run(&["--token", "another-token-of-length", "events", "read"]).failed(2, "LS0026");
     desk.run(&["import", "--restore", "counters.toml"]).failed(2, "LS0015");
     server.stop().await;
     Ok(())
@@ -252,9 +261,59 @@ async fn explained() -> CaseResult {
     let desk = Desk::new();
     assert!(desk.done(&["explain", "LS0001"]).starts_with("# LS0001: "));
     assert!(desk.done(&["explain"]).lines().count() > 30);
+    assert!(desk.done(&["explain", "--json"]).lines().all(|line| line.starts_with("{\"code\":\"LS")));
     desk.run(&["explain", "LS9999"]).failed(4, "LS0033");
     assert!(desk.done(&["completions", "bash"]).contains("ledgerstone"));
     assert!(desk.done(&["--help"]).contains("Exit codes"));
+    Ok(())
+}
+
+async fn one_file() -> CaseResult {
+    let desk = Desk::new();
+    desk.done(&["events", "append", "a-1", "X", "1"]);
+    desk.write("counters.toml", DECLARATION);
+    for arguments in [
+        &["events", "read"][..],
+        &["events", "show", "9"],
+        &["events", "types"],
+        &["streams", "list"],
+        &["streams", "show", "a-1"],
+        &["streams", "truncate", "a-1", "--before", "9"],
+        &["read-models", "declare", "counters.toml"],
+        &["read-models", "query", "counters", "--where", "m=1"],
+        &["export"],
+    ] {
+        desk.run(arguments);
+        for left in ["app.db-wal", "app.db-shm"] {
+            assert!(!desk.path(left).exists(), "{arguments:?} leaves {left}");
+        }
+        assert_eq!(desk.read("app.db.lock"), "", "{arguments:?} leaves the lock to nobody");
+    }
+    Ok(())
+}
+
+async fn listed() -> CaseResult {
+    let desk = Desk::new();
+    let row = |n: u32| {
+        let (stream, day) = (n * 7 % 83, 1 + n * 11 % 28);
+        let category = ["a-", "b-", ""][(stream % 3) as usize];
+        format!(
+            "{{\"stream\":\"{category}{stream}\",\"type\":\"T{}\",\"occurred_at\":\"2011-10-{day:02}T13:45:40+0{}:00\"}}\n",
+            n % 5,
+            n % 4
+        )
+    };
+    // More than what the read model is brought up by first.
+    desk.write("feed.ndjson", (0..20_500).map(row).collect::<String>());
+    desk.done(&["import", "feed.ndjson"]);
+    let lists = || {
+        let choices: [&[&str]; 4] = [&[], &["--category", "a"], &["--prefix", "1"], &["-n", "7"]];
+        choices.map(|choice| desk.done(&[&["streams", "list", "--json"], choice].concat()))
+    };
+    let from_the_log = lists();
+    assert_eq!(from_the_log[0].lines().count(), 83);
+    assert_eq!(desk.done(&["read-models", "query", "$streams", "--count"]), "83\n");
+    assert_eq!(lists(), from_the_log);
     Ok(())
 }
 

@@ -15,6 +15,7 @@ pub(super) fn add(trials: &mut Trials) {
     trials.add("cli::a_newer_or_foreign_file_is_left_alone", foreign);
     trials.add("cli::a_public_address_without_a_token_is_refused_at_start", public);
     trials.add("cli::nothing_is_made_by_reading", nothing_made);
+    trials.add("cli::wrong_arguments_are_told_without_the_words_of_a_parser", arguments);
     trials.add("cli::errors_are_problem_documents_for_scripts", problems);
     // Only where this process may mount file systems.
     if let Some(mount) = Mount::tmpfs("size=1m") {
@@ -49,6 +50,10 @@ async fn owned() -> CaseResult {
     let ended = desk.run(&["events", "append", "a-1", "X", "1"]);
     ended.failed(5, "LS0001");
     assert!(ended.err.contains(&std::process::id().to_string()), "{}", ended.err);
+    let doctor = desk.run(&["doctor"]);
+    assert_eq!(doctor.code, 0, "{}", doctor.out);
+    let about = format!("process {}, which is no server", std::process::id());
+    assert!(doctor.out.contains(&about), "{}", doctor.out);
     held.close().await;
     desk.done(&["events", "append", "a-1", "X", "1"]);
     Ok(())
@@ -93,6 +98,35 @@ async fn nothing_made() -> CaseResult {
     let made: Vec<_> =
         std::fs::read_dir(desk.path("."))?.filter_map(|entry| Some(entry.ok()?.file_name())).collect();
     assert_eq!(made, ["feed.csv"]);
+    Ok(())
+}
+
+async fn arguments() -> CaseResult {
+    let desk = Desk::new();
+    desk.write("array.json", "[]");
+    desk.write("batch.json", "{\"appends\":{}}");
+    for (arguments, told) in [
+        (&["events", "read", "--after", "x"][..], "it is not a whole number"),
+        (&["events", "append", "a", "X", "1", "--id", "7"], "write it like 018f"),
+        (
+            &["events", "append", "a", "X", "{\"n\":"],
+            "the data is not JSON: it ends inside a value at column 5",
+        ),
+        (&["events", "append", "--batch", "array.json"], "is an array, and an object is needed"),
+        (&["events", "append", "--batch", "batch.json"], "it is an object, and an array is needed"),
+        (&["import", "."], ". is a folder"),
+    ] {
+        for json in [&[][..], &["--json"]] {
+            let ended = desk.run(&[arguments, json].concat());
+            assert_eq!(ended.code, 2, "{arguments:?}: {}", ended.err);
+            let text = ended.err.replace("\\\"", "\"");
+            assert!(text.contains(told), "{arguments:?}: {}", ended.err);
+            assert!(!["EOF", "invalid digit", "expected "].iter().any(|word| text.contains(word)), "{text}");
+        }
+    }
+    for arguments in [&["events", "append", "--batch", "none"][..], &["import", "none"]] {
+        desk.run(arguments).failed(4, "check the path");
+    }
     Ok(())
 }
 

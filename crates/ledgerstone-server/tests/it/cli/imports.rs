@@ -28,6 +28,11 @@ pub(super) fn add(trials: &mut Trials) {
     trials.add("cli::gzip_and_standard_input_are_the_same_rows", packed);
     trials.add("cli::a_strict_import_stops_at_the_first_bad_row", strict);
     trials.add("cli::an_import_through_a_server_is_the_same", served);
+    trials.add("cli::the_same_bytes_by_the_same_rules_are_not_looked_at_row_by_row", same_bytes);
+    trials.add("cli::what_a_mark_says_of_a_file_ends_with_its_store_and_its_rules", other_rules);
+    trials.add("cli::damaged_and_missing_input_is_told_with_its_place", damaged);
+    trials.add("cli::wrong_options_of_an_import_say_what_is_right", wrong_options);
+    trials.add("cli::local_times_that_came_twice_or_never_are_decided", clocks_turned);
 }
 
 /// Makes rows of several streams, unsorted by time, some of them equal.
@@ -269,6 +274,17 @@ async fn packed() -> CaseResult {
     let ended = Ended::of(child.wait_with_output()?);
     assert_eq!(account(&serde_json::from_str(&ended.out)?), [200, 0, 200, 0]);
     desk.run(&["import", "-"]).failed(2, "name the source with --source");
+    // A pipe that is named like a file is read once too.
+    let arguments =
+        [&["import", "/dev/stdin", "--format", "csv", "--source", "log", "--json"], &MAP[..]].concat();
+    let rejects = [&arguments[..], &["--rejects", "rejects.ndjson"]].concat();
+    for more in [0, 2] {
+        let mut child = desk.command(&rejects).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let text = text.clone() + &rows(0..more);
+        child.stdin.take().expect("a pipe").write_all(text.as_bytes())?;
+        let ended = Ended::of(child.wait_with_output()?);
+        assert_eq!(account(&serde_json::from_str(&ended.out)?), [200 + more, more, 200, 0]);
+    }
     Ok(())
 }
 
@@ -312,5 +328,142 @@ async fn unfinished() -> CaseResult {
     assert_eq!(account(&desk.json(&["import", "log.ndjson"])), [2, 1, 1, 0]);
     assert_eq!(account(&desk.json(&["import", "log.ndjson"])), [2, 0, 2, 0]);
     assert_eq!(desk.events().len(), 2);
+    Ok(())
+}
+
+/// Changes what the mark of the only import says of the number of streams, which nothing else reads.
+fn tell_streams(desk: &Desk, from: u64, to: u64) -> CaseResult {
+    let (from, to) = (format!("\"finished_streams\":{from}}}"), format!("\"finished_streams\":{to}}}"));
+    let database = rusqlite::Connection::open(desk.path("app.db"))?;
+    let value: Vec<u8> = database.query_row("SELECT value FROM marks", [], |row| row.get(0))?;
+    let changed = String::from_utf8(value)?.replace(&from, &to);
+    assert!(changed.contains(&to), "{changed}");
+    database.execute("UPDATE marks SET value = ?1", [changed.into_bytes()])?;
+    Ok(())
+}
+
+async fn same_bytes() -> CaseResult {
+    let desk = Desk::new();
+    let text = csv(&rows(0..500));
+    // Without a last line end too.
+    for (name, text) in [("log.csv", text.as_str()), ("open.csv", text.trim_end())] {
+        let desk = Desk::new();
+        desk.write(name, text);
+        assert_eq!(account(&import(&desk, name, &[])), [500, 500, 0, 0]);
+        tell_streams(&desk, 83, 4_242)?;
+        let again = import(&desk, name, &[]);
+        assert_eq!((account(&again), &again["streams"]), ([500, 0, 500, 0], &Value::from(4_242)));
+        // The same rows behind them are new ones, and so is every row of a run that ends early.
+        desk.write(name, format!("{}\n{}", text.trim_end(), rows(0..3)));
+        let grown = import(&desk, name, &[]);
+        assert_eq!((account(&grown), &grown["streams"]), ([503, 3, 500, 0], &Value::from(83)));
+        desk.write(name, text);
+        assert_eq!(account(&import(&desk, name, &[])), [500, 0, 500, 0]);
+        assert_eq!(desk.events().len(), 503);
+    }
+    // A file with a bad row is read again, for the rejects speak of the last run.
+    desk.write("feed.ndjson", "{\"stream\":\"a\",\"type\":\"x\"}\nbad\n");
+    for accepted in [1, 0] {
+        assert_eq!(account(&desk.json(&["import", "feed.ndjson"])), [2, accepted, 1 - accepted, 1]);
+        assert!(desk.path("feed.ndjson.rejects.ndjson").exists());
+    }
+    Ok(())
+}
+
+async fn other_rules() -> CaseResult {
+    let desk = Desk::new();
+    desk.write("log.csv", csv(&rows(0..200)));
+    assert_eq!(account(&import(&desk, "log.csv", &["--source", "log"])), [200, 200, 0, 0]);
+    tell_streams(&desk, 83, 4_242)?;
+    for other in
+        [&["--types", "org:n=integer"][..], &["--zone", "Europe/Amsterdam"], &["--map", "tags=org:n"]]
+    {
+        let summary = import(&desk, "log.csv", &[&["--source", "log"], other].concat());
+        assert_eq!(
+            (account(&summary), &summary["streams"]),
+            ([200, 0, 200, 0], &Value::from(83)),
+            "{other:?}"
+        );
+        assert_eq!(summary["rules_changed"], true, "{other:?}");
+    }
+    // Another source, another tenant and another store know nothing of it.
+    assert_eq!(account(&import(&desk, "log.csv", &[])), [200, 200, 0, 0]);
+    assert_eq!(
+        account(&import(&desk, "log.csv", &["--source", "log", "--tenant", "acme"])),
+        [200, 200, 0, 0]
+    );
+    desk.done(&["export", "--to", "all.ndjson"]);
+    for file in ["app.db", "app.db.lock"] {
+        std::fs::remove_file(desk.path(file))?;
+    }
+    desk.done(&["import", "--restore", "all.ndjson"]);
+    assert_eq!(account(&import(&desk, "log.csv", &["--source", "log"])), [200, 0, 200, 0]);
+    std::fs::remove_file(desk.path("app.db"))?;
+    assert_eq!(account(&import(&desk, "log.csv", &["--source", "log"])), [200, 200, 0, 0]);
+    Ok(())
+}
+
+async fn damaged() -> CaseResult {
+    let desk = Desk::new();
+    let text = csv(&rows(0..20_000));
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(text.as_bytes())?;
+    let packed = packed.finish()?;
+    let run = || desk.run(&[&["import", "log.csv.gz"], &MAP[..]].concat());
+    desk.write("log.csv.gz", &packed[..packed.len() / 2]);
+    let cut = run();
+    cut.failed(2, "error[LS0015]: the gzip file is cut off in line ");
+    assert!(cut.err.contains("unpacked bytes"), "{}", cut.err);
+    let mut broken = packed.clone();
+    let last = broken.len() - 5;
+    broken[last] ^= 0xff;
+    desk.write("log.csv.gz", broken);
+    run().failed(2, "error[LS0015]: the gzip file is damaged in line 20002");
+    desk.write("log.csv.gz", &text);
+    run().failed(2, "take the ending .gz off");
+    desk.write("log.csv.gz", packed);
+    assert_eq!(run().code, 0);
+    assert_eq!(by_stream(&desk.events()), expected(&rows(0..20_000)));
+    let missing = desk.run(&[&["import", "none.csv"], &MAP[..]].concat());
+    missing.failed(4, "there is no file none.csv");
+    assert!(missing.err.contains("current folder"), "{}", missing.err);
+    Ok(())
+}
+
+async fn wrong_options() -> CaseResult {
+    let desk = Desk::new();
+    desk.write("log.csv", csv(&rows(0..3)).replace(',', ";"));
+    let told = |arguments: &[&str]| desk.run(&[&["import", "log.csv"], &MAP[..], arguments].concat());
+    told(&[]).failed(2, "try --delimiter ';'");
+    for batch in ["0", "10001", "many"] {
+        let ended = told(&["--batch", batch]);
+        assert_eq!(ended.code, 2);
+        assert!(ended.err.contains("a number of rows from 1 to 10000"), "{}", ended.err);
+    }
+    told(&["--zone", "Europe/Amsterdm"]).failed(2, "did you mean Europe/Amsterdam?");
+    assert_eq!(told(&["--delimiter", ";"]).code, 0);
+    desk.write("tabs.csv", csv("a,X,2011-10-11 13:45:40Z,1\n").replace(',', "\t"));
+    assert_eq!(desk.run(&[&["import", "tabs.csv", "--delimiter", "tab"], &MAP[..]].concat()).code, 0);
+    desk.write("feed.ndjson", "{\"stream\":\"a\",\"type\":\"x\"}\n[\"a\",\"x\"]\n[{\"stream\":\"a\"}]\n");
+    assert_eq!(account(&desk.json(&["import", "feed.ndjson"])), [3, 1, 0, 2]);
+    let rejects = desk.read("feed.ndjson.rejects.ndjson");
+    assert!(rejects.contains("{\"line\":2,\"reason\":\"the row is an array"), "{rejects}");
+    Ok(())
+}
+
+async fn clocks_turned() -> CaseResult {
+    let desk = Desk::new();
+    let rows =
+        "a,X,2023-03-26 02:30:00,gap\na,X,2023-10-29 02:30:00,fold\na,X,2023-10-29 02:30:00+01:00,later\n";
+    desk.write("log.csv", csv(rows));
+    let summary = import(&desk, "log.csv", &["--zone", "Europe/Amsterdam"]);
+    assert_eq!(account(&summary), [3, 2, 0, 1]);
+    let rejects = desk.read("log.csv.rejects.ndjson");
+    assert!(rejects.contains("\"line\":2") && rejects.contains("it never was"), "{rejects}");
+    let times: Vec<_> = desk.events().iter().map(|event| event["occurred_at"].clone()).collect();
+    assert_eq!(times, ["2023-10-29T02:30:00.000000+02:00", "2023-10-29T02:30:00.000000+01:00"]);
+    desk.write("feed.ndjson", "{\"stream\":\"a\",\"type\":\"x\",\"occurred_at\":\"2023-03-26T02:30:00\"}\n");
+    desk.run(&["import", "feed.ndjson", "--zone", "Europe/Amsterdam"]).failed(6, "LS0024");
+    assert!(desk.read("feed.ndjson.rejects.ndjson").contains("it never was"));
     Ok(())
 }
