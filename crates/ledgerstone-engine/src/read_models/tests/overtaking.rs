@@ -13,7 +13,10 @@ struct Two {
 
 /// Parks the key a-1 at its second event in both, and mends the rules.
 async fn two() -> Two {
-    let world = world().await;
+    two_over(world().await).await
+}
+
+async fn two_over(world: World) -> Two {
     let store = Interrupted::new(&world.documents);
     let documents = Arc::clone(&store) as Arc<dyn DocumentStore>;
     let models = ReadModels::new(Arc::clone(&world.events), documents, options());
@@ -49,6 +52,25 @@ async fn a_replay_that_another_process_overtakes_applies_nothing_twice() {
         assert_eq!(replay(&world.models).await, (0, 0), "the other one did it, at {call:?}");
         assert_eq!(world.sum("a-1").await, Some(111));
         assert_eq!(parked(&world.models).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn over_a_file_nobody_who_is_overtaken_applies_anything_twice() {
+    for feeds in [true, false] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (world, backend) = file_world(folder.path()).await;
+        let Two { world, store, other } = two_over(world).await;
+        world.append("a-1", "Number", json!({"n": 1000})).await;
+        store.before(Call::Commit, async move { assert_eq!(replay(&other).await, (1, 2)) });
+        if feeds {
+            world.catch_up("sums").await;
+        }
+        assert_eq!(replay(&world.models).await, (0, 0));
+        world.catch_up("sums").await;
+        assert_eq!(world.sum("a-1").await, Some(1111));
+        assert_eq!(parked(&world.models).await, 0);
+        backend.close().await;
     }
 }
 
