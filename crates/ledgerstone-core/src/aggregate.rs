@@ -2,7 +2,9 @@
 
 use std::fmt::Debug;
 
+use crate::event::SubjectId;
 use crate::tag::Tag;
+use crate::text::InvalidName;
 
 /// The events of one aggregate, as a Rust enum; [`domain_events!`](crate::domain_events) writes it.
 pub trait DomainEvent: Debug + Send + Sync + Sized + 'static {
@@ -12,9 +14,21 @@ pub trait DomainEvent: Debug + Send + Sync + Sized + 'static {
     /// Returns the stable name of its shape.
     fn event_type(&self) -> &'static str;
 
-    /// Returns the tags by which it is found across streams.
-    fn tags(&self) -> Vec<Tag> {
-        Vec::new()
+    /// Returns the tags by which it is found across streams, and by which an append condition sees it.
+    ///
+    /// A tag that cannot be one is an error: an event without it would slip past conditions.
+    fn tags(&self) -> Result<Vec<Tag>, InvalidName> {
+        Ok(Vec::new())
+    }
+
+    /// Returns whom it is about, if it is about somebody; else the context of the append may say so.
+    fn subject(&self) -> Result<Option<SubjectId>, InvalidName> {
+        Ok(None)
+    }
+
+    /// Tells whether it carries the whole state of its stream, so that what stands before it may be removed.
+    fn carries_state(&self) -> bool {
+        false
     }
 
     /// Encodes its data as JSON.
@@ -80,14 +94,62 @@ pub trait Aggregate: Debug + Default + Clone + Send + Sync + 'static {
 /// let event = AccountEvent::from(Opened { owner: "Ada".to_owned() });
 /// assert_eq!(event.event_type(), "AccountOpened");
 /// ```
+///
+/// After the variants may stand, in this order and each at will, how an event is tagged, whom it is
+/// about, and which events carry the whole state of their stream; see [`DomainEvent`] for what each means.
+///
+/// ```
+/// use ledgerstone_core::{DomainEvent, SubjectId, Tag};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// pub struct Enrolled { pub student: String, pub course: String }
+/// #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// pub struct Summed { pub student: String, pub courses: Vec<String> }
+///
+/// ledgerstone_core::domain_events! {
+///     /// What happens to a student.
+///     pub enum StudentEvent {
+///         /// A place was taken.
+///         Enrolled = "Enrolled" v1,
+///         /// The books were closed.
+///         Summed = "CoursesSummed" v1,
+///     }
+///     tags = |event| match event {
+///         Self::Enrolled(data) => Ok(vec![
+///             Tag::new(format!("student:{}", data.student))?,
+///             Tag::new(format!("course:{}", data.course))?,
+///         ]),
+///         Self::Summed(_) => Ok(Vec::new()),
+///     },
+///     subject = |event| match event {
+///         Self::Enrolled(Enrolled { student, .. }) | Self::Summed(Summed { student, .. }) => {
+///             SubjectId::new(student).map(Some)
+///         }
+///     },
+///     carries_state = |event| matches!(event, Self::Summed(_)),
+/// }
+///
+/// # fn main() -> Result<(), ledgerstone_core::InvalidName> {
+/// let event = StudentEvent::from(Enrolled { student: "7".to_owned(), course: "art".to_owned() });
+/// assert_eq!(event.tags()?, [Tag::new("student:7")?, Tag::new("course:art")?]);
+/// assert_eq!(event.subject()?, Some(SubjectId::new("7")?));
+/// let summed = StudentEvent::from(Summed { student: "7".to_owned(), courses: Vec::new() });
+/// assert!(summed.carries_state() && !event.carries_state());
+/// # Ok(())
+/// # }
+/// ```
 #[macro_export]
 macro_rules! domain_events {
     ($(#[$meta:meta])* $vis:vis enum $name:ident {
         $($(#[$doc:meta])* $variant:ident = $text:literal v $version:literal,)+
-    }) => { compile_error!("write the version without a space: v1") };
+    } $($rest:tt)*) => { compile_error!("write the version without a space: v1") };
     ($(#[$meta:meta])* $vis:vis enum $name:ident {
         $($(#[$doc:meta])* $variant:ident = $text:literal $version:ident,)+
-    }) => {
+    }
+    $(tags = $tags:expr,)?
+    $(subject = $subject:expr,)?
+    $(carries_state = $carries_state:expr,)?) => {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq)]
         $vis enum $name {
@@ -111,6 +173,21 @@ macro_rules! domain_events {
             fn event_type(&self) -> &'static str {
                 match self { $(Self::$variant(_) => $text,)+ }
             }
+
+            $(fn tags(&self) -> Result<Vec<$crate::Tag>, $crate::InvalidName> {
+                let tags: fn(&Self) -> Result<Vec<$crate::Tag>, $crate::InvalidName> = $tags;
+                tags(self)
+            })?
+
+            $(fn subject(&self) -> Result<Option<$crate::SubjectId>, $crate::InvalidName> {
+                let subject: fn(&Self) -> Result<Option<$crate::SubjectId>, $crate::InvalidName> = $subject;
+                subject(self)
+            })?
+
+            $(fn carries_state(&self) -> bool {
+                let carries_state: fn(&Self) -> bool = $carries_state;
+                carries_state(self)
+            })?
 
             fn to_json(&self) -> Result<Vec<u8>, $crate::serde_json::Error> {
                 match self { $(Self::$variant(data) => $crate::serde_json::to_vec(data),)+ }

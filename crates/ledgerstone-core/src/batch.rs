@@ -74,12 +74,6 @@ impl Batch {
     pub fn events(&self) -> impl Iterator<Item = &EventData> {
         self.appends.iter().flat_map(|append| &append.events)
     }
-
-    /// Tells whether appending the batch makes one of its guards fail, so that a repetition is noticed
-    /// without looking ids up first. A condition is left to the store, which can see what it matches.
-    pub fn is_guarded(&self) -> bool {
-        self.appends.iter().any(|append| append.expected.is_exact()) || !self.marks.is_empty()
-    }
 }
 
 /// The sizes up to which a store takes batches.

@@ -71,8 +71,8 @@ pub struct EncodedEvent {
 impl EncodedEvent {
     /// Encodes an event of `tenant` for `stream`, standing first or last in its batch or between.
     ///
-    /// Sizes must have been checked (see [`Limits::check`](crate::batch::Limits::check)); what is
-    /// larger than the layout can say is cut.
+    /// Sizes must have been checked (see [`Limits::check`](crate::batch::Limits::check)): a record with
+    /// a part that is larger than the layout can say is one that [`RecordedEvent::parse`] refuses.
     pub fn new(
         tenant: &Tenant,
         stream: Option<&StreamId>,
@@ -180,7 +180,8 @@ impl RecordedEvent {
             return Err(InvalidRecord("the parts do not fill it"));
         }
         let texts = event.bytes.get(HEADER..event.tags_at()).unwrap_or_default();
-        if std::str::from_utf8(texts).is_err() {
+        let whole = |text: &str| (1..5).all(|index| text.is_char_boundary(event.text_at(index) - HEADER));
+        if !std::str::from_utf8(texts).is_ok_and(whole) {
             return Err(InvalidRecord("a text is not UTF-8"));
         }
         let tags = event.bytes.get(event.tags_at()..event.metadata_at()).unwrap_or_default();

@@ -83,3 +83,17 @@ proptest! {
         let _ = (unsound.to_data(), unsound.stream().map(str::len), unsound.has_tag("x"), unsound.payload().len());
     }
 }
+
+#[test]
+fn a_text_that_ends_within_a_character_is_refused() {
+    let (tenant, event_type) = (Tenant::new("acme").expect("a tenant"), EventType::new("T").expect("a type"));
+    let stream = StreamId::new("äther-1").expect("a stream");
+    let event = EventData::json(Uuid::nil(), event_type, "{}");
+    let mut bytes = EncodedEvent::new(&tenant, Some(&stream), &event, true, true).as_bytes().to_vec();
+    assert!(RecordedEvent::parse(bytes.clone().into()).is_ok());
+    let length = |bytes: &mut Vec<u8>, at: usize, length: usize| set(bytes, at, &len16(length));
+    length(&mut bytes, 64, "acme".len() + 1);
+    length(&mut bytes, 66, "äther-1".len() - 1);
+    let refused = RecordedEvent::parse(bytes.into()).expect_err("half an ä");
+    assert_eq!(refused, InvalidRecord("a text is not UTF-8"));
+}

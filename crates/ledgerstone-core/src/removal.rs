@@ -30,6 +30,9 @@ struct Truncated {
 
 impl Removal {
     /// Makes the event that removes everything below `before`.
+    ///
+    /// A store takes it anywhere within the stream. That the state must not be lost by it is seen to by
+    /// the engine's `StreamAdmin`; whoever appends it otherwise has to.
     pub fn truncation(id: Uuid, before: Revision) -> EventData {
         let payload = serde_json::to_vec(&Truncated { before }).unwrap_or_default();
         system_event(id, TRUNCATED, payload.into())

@@ -3,7 +3,8 @@
 use crate::text::{InvalidName, name_type};
 
 name_type! {
-    /// A text that an event carries and a query asks for, such as `account:42`; at most 255 bytes.
+    /// A text that an event carries and a query asks for, such as `account:42`; at most 1,024 bytes, of
+    /// which an application's own tag may have 255 ([`Tag::MAX_APPLICATION_BYTES`]).
     ///
     /// Tags that begin with `$` are reserved: the store sets `$category:`, `$source:` and
     /// `$correlation:` itself, and a `$unique:` tag holds a value (see [`Tag::unique`]).

@@ -42,7 +42,7 @@ impl Codec {
     }
 
     /// Declares that events of these types carry the whole state of their stream, so that it may be
-    /// truncated behind them.
+    /// truncated behind them; beside those that say so themselves ([`DomainEvent::carries_state`]).
     #[must_use]
     pub fn with_state_types(mut self, types: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.state_types = Arc::new(types.into_iter().map(Into::into).collect());
@@ -55,6 +55,8 @@ impl Codec {
     }
 
     /// Encodes an event in the newest version of its type.
+    ///
+    /// Tags of the event and of the context come together; the event's own subject goes before the context's.
     pub fn encode<E: DomainEvent>(
         &self,
         id: Uuid,
@@ -63,7 +65,7 @@ impl Codec {
     ) -> Result<EventData, CodecError> {
         let event_type = event.event_type();
         let payload = event.to_json().map_err(|source| CodecError::Encode { event_type, source })?;
-        let mut tags = event.tags();
+        let mut tags = event.tags()?;
         tags.extend(context.tags.iter().cloned());
         let mut seen = BTreeSet::new();
         tags.retain(|tag| seen.insert(tag.clone()));
@@ -75,8 +77,8 @@ impl Codec {
             payload: payload.into(),
             metadata: context.metadata.clone(),
             tags,
-            subject: context.subject.clone(),
-            carries_state: self.state_types.contains(event_type),
+            subject: event.subject()?.or_else(|| context.subject.clone()),
+            carries_state: event.carries_state() || self.state_types.contains(event_type),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use ledgerstone_core::{EncodedEvent, Position, Revision, Stamp, Tag, Tenant, Timestamp};
+use ledgerstone_core::{EncodedEvent, Position, Revision, Stamp, SubjectId, Tag, Tenant, Timestamp};
 
 use crate::upcaster::tests::{Event, Opened, chain};
 
@@ -30,6 +30,56 @@ fn what_was_encoded_decodes_to_the_same() {
     encoded.stamp(Stamp { position: Position(1), revision: Revision(0), recorded_at: Timestamp::default() });
     let decoded: Event = Codec::default().decode(&encoded.into_recorded()).expect("decodes");
     assert_eq!(decoded, event);
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Enrolled {
+    student: String,
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Summed {
+    courses: Vec<String>,
+}
+
+ledgerstone_core::domain_events! {
+    /// What happens to a student.
+    enum StudentEvent {
+        /// A place was taken.
+        Enrolled = "Enrolled" v1,
+        /// The books were closed.
+        Summed = "CoursesSummed" v1,
+    }
+    tags = |event| match event {
+        Self::Enrolled(data) => Ok(vec![Tag::new(&data.student)?]),
+        Self::Summed(_) => Ok(Vec::new()),
+    },
+    subject = |event| match event {
+        Self::Enrolled(data) => SubjectId::new(&data.student).map(Some),
+        Self::Summed(_) => Ok(None),
+    },
+    carries_state = |event| matches!(event, Self::Summed(_)),
+}
+
+#[test]
+fn an_event_says_its_tags_its_subject_and_whether_it_carries_the_state() {
+    let tag = |text: &str| Tag::new(text).expect("a tag");
+    let subject = |text: &str| Some(SubjectId::new(text).expect("a subject"));
+    let context = Context::new().tag(tag("term:1")).subject(SubjectId::new("class").expect("a subject"));
+    let encode = |event: StudentEvent| Codec::default().encode(Uuid::from_u128(1), &event, &context);
+    let enrolled = encode(Enrolled { student: "ada".to_owned() }.into()).expect("encodes");
+    assert_eq!(enrolled.tags, [tag("ada"), tag("term:1")]);
+    assert_eq!((enrolled.subject, enrolled.carries_state), (subject("ada"), false));
+    let summed = encode(Summed { courses: Vec::new() }.into()).expect("encodes");
+    assert_eq!(summed.tags, [tag("term:1")]);
+    assert_eq!((summed.subject, summed.carries_state), (subject("class"), true));
+}
+
+#[test]
+fn an_event_whose_tag_cannot_be_one_is_not_encoded() {
+    let event = StudentEvent::from(Enrolled { student: "a\u{0}b".to_owned() });
+    let refused = Codec::default().encode(Uuid::from_u128(1), &event, &Context::new());
+    assert!(matches!(refused, Err(CodecError::Name(_))), "{refused:?}");
 }
 
 #[test]

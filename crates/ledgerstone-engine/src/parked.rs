@@ -34,7 +34,7 @@ pub struct ParkedKey {
     pub first: Position,
     /// The position of the last event that is held.
     pub last: Position,
-    /// How many events are held.
+    /// How many events are held; none if it is an event that was given up.
     pub events: u64,
     /// The type of the first of them.
     pub event_type: String,
@@ -78,11 +78,16 @@ impl ParkedKey {
         self.last = self.last.max(event.position());
     }
 
-    /// Reads the row again, as it is stored now; nothing if it is gone.
+    /// Notes that a whole event was given up: a key that was parked before it must not apply it later.
+    pub(crate) fn give_up(&mut self) {
+        self.events = 0;
+    }
+
+    /// Reads the row again, as it is stored now; nothing if it is gone or was given up.
     pub(crate) async fn fresh(&self, documents: &dyn DocumentStore) -> Result<Option<Self>, ReadModelError> {
         let tenant = Tenant::new(&self.tenant)?;
         let found = stored(documents, &tenant, &[self.row_key()?]).await?;
-        Ok(found.into_iter().next())
+        Ok(found.into_iter().find(|row| row.events > 0))
     }
 
     fn row_key(&self) -> Result<DocumentKey, InvalidName> {
@@ -170,7 +175,7 @@ pub(crate) async fn parked_among(
     stored(documents, tenant, &rows).await
 }
 
-/// Returns the rows of those of a tenant's events that are parked whole.
+/// Returns the rows of those of a tenant's events that are parked whole, or were given up.
 pub(crate) async fn whole_among(
     documents: &dyn DocumentStore,
     collection: &CollectionId,
@@ -235,7 +240,7 @@ impl ParkedKeys {
         collection: &CollectionId,
         tenants: &TenantScope,
     ) -> Result<Self, DocumentStoreError> {
-        let keys = list(documents, &collection.name, Some(collection.definition), tenants).await?;
+        let keys = list(documents, collection, tenants).await?;
         let keyed = keys.into_iter().map(|key| ((key.tenant.clone(), key.key.clone()), key));
         Ok(Self(keyed.collect()))
     }
@@ -270,16 +275,32 @@ impl ParkedKeys {
     }
 }
 
-/// Lists the parked keys of a read model, of one generation or of all, by position.
+/// Lists the parked keys of a generation, by position.
 pub(crate) async fn list(
     documents: &dyn DocumentStore,
-    model: &CollectionName,
-    definition: Option<DefinitionHash>,
+    collection: &CollectionId,
+    tenants: &TenantScope,
+) -> Result<Vec<ParkedKey>, DocumentStoreError> {
+    let filter = Filter::And(vec![of(collection)?, held()?]);
+    select(documents, filter, tenants).await
+}
+
+/// Lists every row of a generation, those of events that were given up too.
+pub(crate) async fn rows(
+    documents: &dyn DocumentStore,
+    collection: &CollectionId,
+    tenants: &TenantScope,
+) -> Result<Vec<ParkedKey>, DocumentStoreError> {
+    select(documents, of(collection)?, tenants).await
+}
+
+async fn select(
+    documents: &dyn DocumentStore,
+    filter: Filter,
     tenants: &TenantScope,
 ) -> Result<Vec<ParkedKey>, DocumentStoreError> {
     let mut keys = Vec::new();
     let mut cursor = None;
-    let filter = filter(model, definition)?;
     loop {
         let select = Select::from(name(PARKED)?).filter(filter.clone()).of(tenants.clone());
         let size = documents.capabilities().page_size.clamp(1, 1_000);
@@ -300,7 +321,7 @@ pub(crate) async fn count(
     collection: &CollectionId,
     tenants: &TenantScope,
 ) -> Result<u64, DocumentStoreError> {
-    let filter = filter(&collection.name, Some(collection.definition))?;
+    let filter = Filter::And(vec![of(collection)?, held()?]);
     documents.count(&name(PARKED)?.into(), tenants, &filter).await
 }
 
@@ -308,15 +329,18 @@ fn name(text: &str) -> Result<CollectionName, DocumentStoreError> {
     CollectionName::new(text).map_err(|error| DocumentStoreError::InvalidSelect(error.to_string()))
 }
 
-fn filter(model: &CollectionName, definition: Option<DefinitionHash>) -> Result<Filter, DocumentStoreError> {
-    let eq = |field: &str, value: String| {
-        let field =
-            FieldName::new(field).map_err(|error| DocumentStoreError::InvalidSelect(error.to_string()))?;
-        Ok::<_, DocumentStoreError>(Filter::Eq { field, value: value.into() })
-    };
-    let mut filters = vec![eq("model", model.to_string())?];
-    if let Some(definition) = definition {
-        filters.push(eq("definition", definition.to_string())?);
-    }
-    Ok(Filter::And(filters))
+fn field(text: &str) -> Result<FieldName, DocumentStoreError> {
+    FieldName::new(text).map_err(|error| DocumentStoreError::InvalidSelect(error.to_string()))
+}
+
+/// Selects the rows of a generation.
+fn of(collection: &CollectionId) -> Result<Filter, DocumentStoreError> {
+    let model = Filter::Eq { field: field("model")?, value: collection.name.to_string().into() };
+    let value = collection.definition.to_string().into();
+    Ok(Filter::And(vec![model, Filter::Eq { field: field("definition")?, value }]))
+}
+
+/// Selects the rows that hold events.
+fn held() -> Result<Filter, DocumentStoreError> {
+    Ok(Filter::Range { field: field("events")?, from: Some(1.into()), to: None })
 }

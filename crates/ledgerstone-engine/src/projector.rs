@@ -11,7 +11,8 @@ use ledgerstone_core::{
 };
 use tokio::sync::Mutex;
 
-use crate::parked::{ParkedKey, ParkedKeys};
+use crate::fence::Fence;
+use crate::parked::{ParkedKey, ParkedKeys, parked_definition};
 use crate::projector_fold::{Group, Plan, fold, plan};
 use crate::read_models::error::ReadModelError;
 use crate::read_models::options::ReadModelOptions;
@@ -31,8 +32,8 @@ pub(crate) struct Projector {
 
 /// How far to run, and who is told and asked on the way.
 pub(crate) struct Run<'a> {
-    /// Held around each batch, so that nothing else changes the generation meanwhile.
-    pub gate: Option<&'a Mutex<()>>,
+    /// Held around each batch, so that nothing else here changes the generation meanwhile.
+    pub gate: &'a Mutex<Option<Fence>>,
     /// Where to stop, if not at the head.
     pub up_to: Option<Position>,
     /// Asked before each batch whether to go on.
@@ -48,6 +49,14 @@ pub(crate) enum RunEnd {
     Reached,
     /// It was asked to stop, or the generation is gone.
     Stopped,
+}
+
+/// What a batch begins from, and where it ends.
+struct Step {
+    from: Option<LogPoint>,
+    to: LogPoint,
+    /// What shows that the parked keys are as they were read; nothing if there were none.
+    fence: Option<Fence>,
 }
 
 /// A batch ready to be committed.
@@ -70,11 +79,22 @@ impl Projector {
                     tracing::debug!(read_model = %self.definition.id.name, "another projector moved the checkpoint");
                 }
                 Err(ReadModelError::Documents(DocumentStoreError::UnknownCollection { .. })) => {
-                    return Ok(RunEnd::Stopped);
+                    *run.gate.lock().await = None;
+                    if !self.stands().await? {
+                        return Ok(RunEnd::Stopped);
+                    }
+                    tracing::debug!(read_model = %self.definition.id.name, "parked keys were changed elsewhere");
                 }
                 other => return other,
             }
         }
+    }
+
+    /// Tells whether the generation and the collection of parked keys are there.
+    async fn stands(&self) -> Result<bool, ReadModelError> {
+        let collections = self.retried(|| self.documents.alter(Vec::new())).await?;
+        let there = |id| collections.iter().any(|collection| collection.definition.id == id);
+        Ok(there(self.definition.id.clone()) && there(parked_definition()?.id))
     }
 
     async fn run_once(&self, run: &Run<'_>, progress: &mut Progress) -> Result<RunEnd, ReadModelError> {
@@ -94,15 +114,14 @@ impl Projector {
         let mut pending = Pending::default();
         loop {
             let ended = pending.fill(&mut frames, &self.options).await?;
-            let guard = match run.gate {
-                Some(gate) => Some(gate.lock().await),
-                None => None,
-            };
+            let mut gate = run.gate.lock().await;
             if !(run.go_on)() {
                 return Ok(RunEnd::Stopped);
             }
+            let mut fence = None;
             if !parked.is_empty() {
                 // Rows may have gone by a replay or a discard since the last batch.
+                fence = Some(Fence::hold(&mut gate, &*self.documents, &*self.options.ids, id).await?);
                 parked = self.retried(|| ParkedKeys::load(&*self.documents, id, &self.tenants)).await?;
             }
             let plan = pending.plan(&*self.projection, self.max_keys(), &self.options);
@@ -112,12 +131,13 @@ impl Projector {
             let position =
                 if last { if ended { end } else { pending.read_to } } else { before.unwrap_or(end) };
             let to = LogPoint { log: head.log, position };
-            let documents = self.settle(&mut pending, &plan, from, to, &mut parked).await?;
+            let step = Step { from, to, fence };
+            let documents = self.settle(&mut pending, &plan, &step, &mut parked).await?;
             pending.events.drain(..plan.taken);
             progress.advance(position, newest, plan.taken, documents, parked.len());
             from = Some(to);
             (run.report)(to, *progress);
-            drop(guard);
+            drop(gate);
             // A store that never waits would let nobody else have the thread.
             tokio::task::yield_now().await;
             if ended && last {
@@ -126,9 +146,9 @@ impl Projector {
         }
     }
 
-    /// Returns how many documents one commit may change: each may need a row beside it.
+    /// Returns how many documents one commit may change: each may need a row beside it, and all a fence.
     fn max_keys(&self) -> usize {
-        (self.documents.capabilities().commit_writes / 2).max(1)
+        (self.documents.capabilities().commit_writes.saturating_sub(1) / 2).max(1)
     }
 
     /// Applies a planned batch and commits it; returns how many documents were written.
@@ -136,8 +156,7 @@ impl Projector {
         &self,
         pending: &mut Pending,
         plan: &Plan,
-        from: Option<LogPoint>,
-        to: LogPoint,
+        step: &Step,
         parked: &mut ParkedKeys,
     ) -> Result<u64, ReadModelError> {
         let events: &[RecordedEvent] = pending.events.make_contiguous();
@@ -155,7 +174,7 @@ impl Projector {
                     cause,
                 });
             }
-            let commit = self.commit(&draft, from, to)?;
+            let commit = self.commit(&draft, step)?;
             match self.retried(|| self.documents.commit(commit.clone())).await {
                 Ok(()) => break,
                 Err(DocumentStoreError::InvalidDocument { collection, tenant, key, reason }) => {
@@ -278,13 +297,17 @@ impl Projector {
         }
     }
 
-    fn commit(&self, draft: &Draft, from: Option<LogPoint>, to: LogPoint) -> Result<Commit, ReadModelError> {
+    fn commit(&self, draft: &Draft, step: &Step) -> Result<Commit, ReadModelError> {
         let mut writes: Vec<Write> = draft.writes.iter().map(|(_, write)| write.clone()).collect();
         for row in &draft.rows {
             writes.push(row.put()?);
         }
+        if let Some(fence) = &step.fence {
+            writes.push(fence.write()?);
+        }
         let collection = self.definition.id.clone();
-        Ok(Commit { writes, checkpoint: Some(CheckpointMove { collection, from, to }) })
+        let checkpoint = CheckpointMove { collection, from: step.from, to: step.to };
+        Ok(Commit { writes, checkpoint: Some(checkpoint) })
     }
 
     /// Calls a store again while it is worth it.

@@ -9,9 +9,9 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use ledgerstone_core::{
-    Aggregate, Alteration, CollectionId, CollectionName, Commit, Definition, DefinitionHash, DocumentKey,
-    DocumentStore, DocumentStoreError, DomainEvent, Field, FieldKind, FieldName, InvalidName, LogIdentity,
-    Revision, Selection, StreamId, StreamState, Tenant, TimeRange, Timestamp, Write,
+    Aggregate, Alteration, Collection, CollectionId, CollectionName, Commit, Definition, DefinitionHash,
+    DocumentKey, DocumentStore, DocumentStoreError, DomainEvent, Field, FieldKind, FieldName, InvalidName,
+    LogIdentity, Revision, Selection, StreamId, StreamState, Tenant, TimeRange, Timestamp, Write,
 };
 
 use crate::ledger::Ledger;
@@ -30,8 +30,8 @@ pub trait Snapshot: Aggregate {
 /// Where snapshots are kept, and how often one is taken.
 ///
 /// A snapshot is a view and never trusted: one that is damaged, of another log, of another version,
-/// or whose event is not where it says, is ignored with a warning and replaced. So a failing
-/// document store makes loading slower, and nothing else.
+/// or whose event is not where it says, is ignored with a warning and replaced; one of another version
+/// is dropped when it is met. So a failing document store makes loading slower, and nothing else.
 ///
 /// A cheap handle: clone it freely.
 #[derive(Debug, Clone)]
@@ -91,17 +91,31 @@ impl Snapshots {
         self.documents.commit(Commit { writes: vec![write], checkpoint: None }).await
     }
 
-    /// Declares the collection on first use.
+    /// Declares the collection on first use, and drops what an older layout left.
     async fn collection(&self) -> Result<CollectionId, DocumentStoreError> {
         let declare = || async {
             let definition = definition().map_err(|error| {
                 DocumentStoreError::InvalidDefinition(format!("the collection of snapshots: {error}"))
             })?;
             let id = definition.id.clone();
-            self.documents.alter(vec![Alteration::Declare(definition)]).await?;
+            let there = self.documents.alter(vec![Alteration::Declare(definition)]).await?;
+            if let Err(error) = self.drop_older(&id, &there).await {
+                tracing::warn!(%error, "the snapshots of an older layout could not be dropped");
+            }
             Ok(id)
         };
         self.declared.get_or_try_init(declare).await.cloned()
+    }
+
+    async fn drop_older(&self, id: &CollectionId, there: &[Collection]) -> Result<(), DocumentStoreError> {
+        let older = there.iter().filter(|one| one.definition.id.name == id.name && one.definition.id != *id);
+        let drops: Vec<_> = older.map(|one| Alteration::Drop(one.definition.id.clone())).collect();
+        if drops.is_empty() {
+            return Ok(());
+        }
+        // Queries by name find what is live, and that was one of those.
+        let promoted = Alteration::Promote(id.clone());
+        self.documents.alter(drops.into_iter().chain([promoted]).collect()).await.map(drop)
     }
 }
 
@@ -209,8 +223,21 @@ impl<A: Aggregate> StateSnapshots<A> {
             Ok(found) => found,
             Err(error) => {
                 tracing::warn!(%stream, %error, "a snapshot is ignored; the state is rebuilt from its events");
+                if matches!(error, SnapshotError::OtherSchema) {
+                    self.drop_outdated(stream).await;
+                }
                 None
             }
+        }
+    }
+
+    /// Removes a snapshot that nobody of this version can use; it may be long until another is due.
+    async fn drop_outdated(&self, stream: &StreamId) {
+        if !self.snapshots.documents.capabilities().writable {
+            return;
+        }
+        if let Err(error) = self.snapshots.delete(stream).await {
+            tracing::warn!(%stream, %error, "a snapshot of another version could not be dropped");
         }
     }
 

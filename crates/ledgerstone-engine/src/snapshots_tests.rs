@@ -146,6 +146,41 @@ async fn a_snapshot_of_another_schema_is_ignored() {
 }
 
 #[tokio::test]
+async fn a_snapshot_of_another_schema_is_dropped_when_it_is_met() {
+    let world = world(2).await;
+    world.run(&[5, 5, 5]).await;
+    let stream = world.quick.stream("1").expect("a stream");
+    let mut stored = world.snapshots.read(&stream).await.expect("reads").expect("taken");
+    stored.schema = DefinitionHash::of(b"an older one");
+    stored.checksum = stored.sum(&stream);
+    world.snapshots.write(&stream, Some(stored)).await.expect("writes");
+    let seldom = Snapshots::new(Arc::clone(&world.documents)).every(100);
+    let seldom = world.quick.ledger().repository::<Account>().with_snapshots(seldom);
+    assert_eq!(seldom.load("1").await.expect("loads").state.balance, 15);
+    assert_eq!(world.body().await, None);
+}
+
+#[tokio::test]
+async fn snapshots_of_an_older_layout_are_dropped_on_first_use() {
+    let (events, documents) = stores().await;
+    let older = Definition {
+        id: CollectionId {
+            name: CollectionName::new(Snapshots::COLLECTION).expect("a name"),
+            definition: DefinitionHash::of(b"an older layout"),
+        },
+        fields: Vec::new(),
+    };
+    documents.alter(vec![Alteration::Declare(older)]).await.expect("declares");
+    let world = with(events, documents, 2);
+    world.run(&[5, 5]).await;
+    let collections = world.documents.alter(Vec::new()).await.expect("lists");
+    let current = world.snapshots.collection().await.expect("declared");
+    assert_eq!(collections.iter().map(|one| &one.definition.id).collect::<Vec<_>>(), [&current]);
+    assert_eq!(collections[0].state, ledgerstone_core::CollectionState::Live);
+    assert!(world.snapshot().await.is_some());
+}
+
+#[tokio::test]
 async fn the_past_is_not_told_from_a_later_snapshot() {
     let world = world(2).await;
     world.run(&[1, 2, 3, 4]).await;

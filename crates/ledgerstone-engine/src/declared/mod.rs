@@ -5,6 +5,7 @@ pub(crate) mod built_in;
 pub(crate) mod check;
 mod declaration;
 pub(crate) mod declaration_error;
+mod hint;
 pub(crate) mod model;
 mod parse;
 mod parse_rule;

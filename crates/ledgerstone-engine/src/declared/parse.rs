@@ -5,13 +5,13 @@ use toml::de::{DeTable, DeValue};
 
 use crate::declared::declaration::{Declaration, DeclaredField, Rule};
 use crate::declared::declaration_error::DeclarationError;
+use crate::declared::hint::hint;
 use crate::declared::parse_rule::RuleReader;
 use crate::declared::payload::{Pointers, steps};
 use crate::declared::source::Template;
 use crate::declared::toml_table::{Item, Placed, TomlTable};
 use crate::declared::upcast::{Upcast, Upcasts};
 use crate::declared::value::{KINDS, ValueKind};
-use crate::nearest::hint;
 
 /// The largest text of a declaration in bytes.
 const MAX_BYTES: usize = 256 * 1024;

@@ -6,12 +6,12 @@ use toml::de::DeValue;
 
 use crate::declared::declaration::{DeclaredField, Matching, Operation, Reader, Rule, Step};
 use crate::declared::declaration_error::DeclarationError;
+use crate::declared::hint::hint;
 use crate::declared::parse::parse_key;
 use crate::declared::payload::Pointers;
 use crate::declared::source::Source;
 use crate::declared::toml_table::{Item, Placed, TomlTable};
 use crate::declared::value::{Reading, ValueKind};
-use crate::nearest::hint;
 
 const KEYS: [&str; 16] = [
     "types",

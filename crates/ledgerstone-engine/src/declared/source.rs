@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use ledgerstone_core::{OffsetTime, ProjectionError, RecordedEvent};
 use serde_json::Value;
 
+use crate::declared::hint::hint;
 use crate::declared::payload::{Picked, Pointers};
-use crate::nearest::hint;
 
 /// A value's origin.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::declared::declaration_error::DeclarationError;
-use crate::nearest::hint;
+use crate::declared::hint::hint;
 
 /// A table, its place in the text, and what to call it.
 #[derive(Debug, Clone)]

@@ -148,7 +148,7 @@ impl Inner {
             report(progress);
         };
         let projector = self.projector(lane);
-        let run = Run { gate: Some(&model.gate), up_to: None, go_on: &go_on, report: &reached };
+        let run = Run { gate: &model.gate, up_to: None, go_on: &go_on, report: &reached };
         let end = projector.run(&run).await?;
         if end == RunEnd::Stopped && go_on() {
             self.adopt(model).await?;
@@ -173,7 +173,8 @@ impl Inner {
         let go_on_unpaused = || !model.is_paused() && go_on();
         let reached = |_: LogPoint, progress: Progress| report(progress);
         let projector = self.projector(lane.clone());
-        let run = Run { gate: None, up_to: None, go_on: &go_on_unpaused, report: &reached };
+        let own_gate = tokio::sync::Mutex::new(None);
+        let run = Run { gate: &own_gate, up_to: None, go_on: &go_on_unpaused, report: &reached };
         if projector.run(&run).await? == RunEnd::Stopped {
             if go_on_unpaused() {
                 self.adopt(model).await?;
@@ -188,7 +189,7 @@ impl Inner {
         let live = model.live_id();
         let stands = self.documents.checkpoint(&live).await?;
         let up_to = stands.map(|point| point.position);
-        let run = Run { gate: None, up_to, go_on: &go_on, report: &reached };
+        let run = Run { gate: &own_gate, up_to, go_on: &go_on, report: &reached };
         projector.run(&run).await?;
         self.promote(model, lane, stands).await?;
         Ok(true)

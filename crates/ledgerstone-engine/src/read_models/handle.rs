@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::StreamExt;
 use ledgerstone_core::{
     CollectionName, CollectionRef, Document, DocumentKey, DocumentStore, DocumentStoreError, EventStore,
-    Filter, Page, Projection, Select, Selection, Tenant, TenantScope,
+    Filter, Page, Projection, Select, Selection, Tenant, TenantScope, nearest,
 };
 use parking_lot::RwLock;
 use tokio::sync::{Mutex, watch};
@@ -15,7 +15,6 @@ use tokio::sync::{Mutex, watch};
 use crate::declared::built_in::built_in;
 use crate::declared::check::{Check, CheckReport};
 use crate::declared::model::DeclaredReadModel;
-use crate::nearest::nearest;
 use crate::read_models::declarations::{self, Declarations};
 use crate::read_models::error::ReadModelError;
 use crate::read_models::marks::{Marks, set_paused};
@@ -51,6 +50,9 @@ pub(crate) struct Inner {
     pub models: RwLock<BTreeMap<CollectionName, Arc<Model>>>,
     /// Declarations in the log that could not be set up, with the reason.
     pub broken: RwLock<BTreeMap<CollectionName, String>>,
+    /// Held from what the log declares to what is set up by it, so that none takes away what another
+    /// is about to declare.
+    pub declaring: Mutex<()>,
     /// Held while generations are declared, dropped or counted on.
     pub reconciling: Mutex<()>,
     /// The system position up to which declarations were taken up; the largest number before any were.
@@ -74,6 +76,7 @@ impl ReadModels {
             tenants,
             models: RwLock::default(),
             broken: RwLock::default(),
+            declaring: Mutex::new(()),
             reconciling: Mutex::new(()),
             declared_to: AtomicU64::new(u64::MAX),
             registry: watch::Sender::new(0),
@@ -93,7 +96,8 @@ impl ReadModels {
     /// Declares a read model in TOML, and records the declaration as a system event.
     ///
     /// Nothing is recorded unless it is valid and new. What only concerns indexes is brought in line
-    /// at once; other rules are filled beside the live ones.
+    /// at once; other rules are filled beside the live ones. Of several that declare the same name at
+    /// once, in whatever process, the one recorded last stands.
     pub async fn declare(&self, toml: &str) -> Result<DeclaredInfo, ReadModelError> {
         let model = Arc::new(DeclaredReadModel::parse(toml)?);
         let definition = model.definition();
@@ -103,13 +107,20 @@ impl ReadModels {
             let message = format!("read model {name} is registered by the program; choose another name");
             return Err(ReadModelError::Invalid(message));
         }
-        let known = Declarations::load(&*inner.events).await?;
-        let recorded = known.current.get(&name).is_none_or(|text| text != toml);
+        definition.check()?;
+        let _declaring = inner.declaring.lock().await;
+        // It is recorded before it is set up: whoever loads meanwhile must not take it for undeclared.
+        let (known, recorded) = loop {
+            let known = Declarations::load(&*inner.events).await?;
+            if known.current.get(&name).is_some_and(|text| text == toml) {
+                break (known, false);
+            }
+            if declarations::declare(&*inner.events, &*inner.options.ids, &known, &name, toml).await? {
+                break (known, true);
+            }
+        };
         let history = known.projections_of(&name);
         let rebuilding = inner.install(Rules::declared(&model), &history).await?;
-        if recorded {
-            declarations::declare(&*inner.events, &*inner.options.ids, &name, toml).await?;
-        }
         let (fields, hash) = (definition.fields, definition.id.definition);
         Ok(DeclaredInfo { name, definition: hash, fields, recorded, rebuilding })
     }
@@ -117,12 +128,16 @@ impl ReadModels {
     /// Takes a declared read model away: its declaration, its documents and its parked keys.
     pub async fn undeclare(&self, name: &CollectionName) -> Result<(), ReadModelError> {
         let inner = &self.inner;
-        let known = Declarations::load(&*inner.events).await?;
-        if !known.current.contains_key(name) {
-            return Err(inner.unknown(name.as_str(), known.current.keys()));
+        let _declaring = inner.declaring.lock().await;
+        loop {
+            let known = Declarations::load(&*inner.events).await?;
+            if !known.current.contains_key(name) {
+                return Err(inner.unknown(name.as_str(), known.current.keys()));
+            }
+            if declarations::undeclare(&*inner.events, &*inner.options.ids, &known, name).await? {
+                return inner.remove(name).await;
+            }
         }
-        declarations::undeclare(&*inner.events, &*inner.options.ids, name).await?;
-        inner.remove(name).await
     }
 
     /// Sets up the built-in read models and those that the log declares, and drops what it no longer does.
@@ -240,6 +255,7 @@ impl Inner {
 
     /// Sets up what is built in and what the log declares.
     pub(crate) async fn load(&self) -> Result<(), ReadModelError> {
+        let _declaring = self.declaring.lock().await;
         for model in built_in()? {
             let rules = Rules { origin: Origin::BuiltIn, ..Rules::declared(&model) };
             self.install(rules, &[]).await?;

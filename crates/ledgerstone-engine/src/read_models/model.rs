@@ -7,6 +7,7 @@ use ledgerstone_core::{CollectionId, CollectionName, Definition, DefinitionHash,
 use parking_lot::RwLock;
 use tokio::sync::{Mutex, watch};
 
+use crate::fence::Fence;
 use crate::read_models::error::ReadModelError;
 use crate::read_models::status::Origin;
 
@@ -57,7 +58,7 @@ pub(crate) struct Model {
     pub name: CollectionName,
     pub lanes: RwLock<Lanes>,
     /// Held around every commit to the live generation, and around the swap.
-    pub gate: Mutex<()>,
+    pub gate: Mutex<Option<Fence>>,
     /// Held by whoever feeds the live generation.
     pub feeding: Mutex<()>,
     /// Held by whoever fills the other one.
@@ -75,7 +76,7 @@ impl Model {
         Self {
             name,
             lanes: RwLock::new(lanes),
-            gate: Mutex::new(()),
+            gate: Mutex::new(None),
             feeding: Mutex::new(()),
             filling: Mutex::new(()),
             checkpoint: watch::Sender::new(None),

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use ledgerstone_core::{
-    Body, CheckpointMove, CollectionId, CollectionName, Commit, DocumentKey, DocumentStoreError, LogPoint,
-    Position, RecordedEvent, Selection, Tenant, TenantScope, Write,
+    Body, CheckpointMove, CollectionId, CollectionName, Commit, DocumentKey, DocumentStoreError, InvalidName,
+    LogPoint, Position, RecordedEvent, Selection, Tenant, TenantScope, Write,
 };
 use serde::Serialize;
 
+use crate::fence::Fence;
 use crate::parked::{self, ParkedKey};
 use crate::projector_fold::guarded;
 use crate::read_models::declarations;
@@ -55,8 +56,8 @@ impl ReadModels {
     /// For each key the log is read from its first held event to the checkpoint, and all of it is applied
     /// in one commit or none of it. Events that are parked whole go first: where one concerns a key that
     /// was parked before it, the key holds it from then on, so that its events keep their order.
-    /// Nothing else may feed the store's read models meanwhile from another process; within this one
-    /// that is seen to.
+    /// The commit is refused, and the key read again, if anybody else replayed, discarded or fed meanwhile,
+    /// in this process or in another one.
     pub async fn replay_parked(
         &self,
         name: &CollectionName,
@@ -91,13 +92,7 @@ impl ReadModels {
         let inner = &self.inner;
         let mut discarded = 0;
         for row in inner.parked_of(&model, which).await? {
-            let _gate = model.gate.lock().await;
-            // Somebody else may have replayed or discarded it before the gate was free.
-            let Some(row) = row.fresh(&*inner.documents).await? else { continue };
-            declarations::discarded(&*inner.events, &*inner.options.ids, &Discarded { parked: &row, reason })
-                .await?;
-            inner.documents.commit(Commit { writes: vec![row.removal()?], checkpoint: None }).await?;
-            discarded += 1;
+            discarded += u64::from(inner.discard_one(&model, &row, reason).await?);
         }
         model.clear_trouble();
         Ok(discarded)
@@ -111,7 +106,7 @@ impl Inner {
         which: &ParkedSelection,
     ) -> Result<Vec<ParkedKey>, ReadModelError> {
         let live = model.live_id();
-        let rows = parked::list(&*self.documents, &live.name, Some(live.definition), &self.tenants).await?;
+        let rows = parked::list(&*self.documents, &live, &self.tenants).await?;
         let ParkedSelection::Key(tenant, key) = which else { return Ok(rows) };
         let found = rows.into_iter().filter(|row| row.tenant == tenant.as_str() && row.key == *key);
         let found: Vec<_> = found.collect();
@@ -129,47 +124,101 @@ impl Inner {
         row: ParkedKey,
         report: &mut ReplayReport,
     ) -> Result<(), ReadModelError> {
-        let _gate = model.gate.lock().await;
-        // Somebody else may have replayed or discarded it before the gate was free, or it holds more.
-        let Some(row) = row.fresh(&*self.documents).await? else { return Ok(()) };
+        let mut gate = model.gate.lock().await;
         let id = &lane.definition.id;
-        let Some(stands) = self.documents.checkpoint(id).await? else { return Ok(()) };
-        let replay = Replay { inner: self, lane, row: &row, stands };
-        let (writes, events, failed) = match replay.apply().await? {
-            Ok((mut writes, events)) => {
-                writes.push(row.removal()?);
-                (writes, events, None)
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let fence = Fence::hold(&mut gate, &*self.documents, &*self.options.ids, id).await?;
+            // Somebody else may have replayed or discarded it meanwhile, or it holds more.
+            let Some(row) = row.fresh(&*self.documents).await? else { return Ok(()) };
+            let Some(stands) = self.documents.checkpoint(id).await? else { return Ok(()) };
+            let replay = Replay { inner: self, lane, row: &row, stands };
+            let applied = match replay.apply().await? {
+                Ok((mut writes, events)) => {
+                    writes.push(row.removal()?);
+                    match self.commit_behind(&fence, id, stands, writes).await {
+                        Err(DocumentStoreError::InvalidDocument { reason, .. }) => Err(reason),
+                        committed => Ok((committed, events)),
+                    }
+                }
+                Err(cause) => Err(cause),
+            };
+            let committed = match applied {
+                Ok((committed, events)) => committed.map(|()| {
+                    report.replayed += 1;
+                    report.events += events;
+                }),
+                Err(cause) => {
+                    let failed = ParkedKey { cause, ..row };
+                    let put = vec![failed.put()?];
+                    self.commit_behind(&fence, id, stands, put).await.map(|()| report.failed.push(failed))
+                }
+            };
+            match committed {
+                Ok(()) => return Ok(()),
+                Err(error) if overtaken(&error) && attempts < ATTEMPTS => *gate = None,
+                Err(error) => return Err(error.into()),
             }
-            Err(cause) => {
-                let failed = ParkedKey { cause, ..row.clone() };
-                (vec![failed.put()?], 0, Some(failed))
-            }
-        };
-        match self.documents.commit(Commit { writes, checkpoint: Some(standing(id, stands)) }).await {
-            Ok(()) => {}
-            Err(DocumentStoreError::InvalidDocument { reason, .. }) => {
-                let failed = ParkedKey { cause: reason, ..row.clone() };
-                let commit = Commit { writes: vec![failed.put()?], checkpoint: Some(standing(id, stands)) };
-                self.documents.commit(commit).await?;
-                report.failed.push(failed);
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
         }
-        match failed {
-            Some(failed) => report.failed.push(failed),
-            None => {
-                report.replayed += 1;
-                report.events += events;
+    }
+
+    async fn discard_one(
+        &self,
+        model: &Arc<Model>,
+        row: &ParkedKey,
+        reason: &str,
+    ) -> Result<bool, ReadModelError> {
+        let mut gate = model.gate.lock().await;
+        let id = model.live_id();
+        let mut recorded = false;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let fence = Fence::hold(&mut gate, &*self.documents, &*self.options.ids, &id).await?;
+            let Some(mut row) = row.fresh(&*self.documents).await? else { return Ok(false) };
+            let Some(stands) = self.documents.checkpoint(&id).await? else { return Ok(false) };
+            if !recorded {
+                let what = Discarded { parked: &row, reason };
+                declarations::discarded(&*self.events, &*self.options.ids, &what).await?;
+                recorded = true;
+            }
+            let write = if row.whole_event {
+                row.give_up();
+                row.put()?
+            } else {
+                row.removal()?
+            };
+            match self.commit_behind(&fence, &id, stands, vec![write]).await {
+                Ok(()) => return Ok(true),
+                Err(error) if overtaken(&error) && attempts < ATTEMPTS => *gate = None,
+                Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+    }
+
+    /// Commits, unless the checkpoint moved or somebody else took the fence.
+    async fn commit_behind(
+        &self,
+        fence: &Fence,
+        id: &CollectionId,
+        stands: LogPoint,
+        mut writes: Vec<Write>,
+    ) -> Result<(), DocumentStoreError> {
+        let invalid = |error: InvalidName| DocumentStoreError::InvalidSelect(error.to_string());
+        writes.push(fence.write().map_err(invalid)?);
+        let checkpoint = CheckpointMove { collection: id.clone(), from: Some(stands), to: stands };
+        self.documents.commit(Commit { writes, checkpoint: Some(checkpoint) }).await
     }
 }
 
-/// A move that moves nothing, but fails if somebody else moved the checkpoint.
-fn standing(id: &CollectionId, stands: LogPoint) -> CheckpointMove {
-    CheckpointMove { collection: id.clone(), from: Some(stands), to: stands }
+/// How often a replay or a discard begins again because somebody else came first.
+const ATTEMPTS: u32 = 16;
+
+/// Tells whether somebody else changed what the commit began from.
+fn overtaken(error: &DocumentStoreError) -> bool {
+    use DocumentStoreError::{CheckpointMoved, UnknownCollection};
+    matches!(error, CheckpointMoved { .. } | UnknownCollection { .. })
 }
 
 /// The held events of one key, about to be applied again.

@@ -8,6 +8,7 @@ use ledgerstone_core::{
 };
 
 use crate::declared::model::DeclaredReadModel;
+use crate::fence;
 use crate::parked::{self, parked_definition};
 use crate::read_models::declarations::Declarations;
 use crate::read_models::error::ReadModelError;
@@ -218,7 +219,7 @@ impl Inner {
         if checkpoint.is_some_and(|point| point.position > Position::START) {
             return Ok(());
         }
-        let rows = parked::list(&*self.documents, &id.name, Some(id.definition), &self.tenants).await?;
+        let rows = parked::rows(&*self.documents, id, &self.tenants).await?;
         if rows.is_empty() {
             return Ok(());
         }
@@ -238,13 +239,19 @@ impl Inner {
         Ok(())
     }
 
-    /// Removes the rows of the parked keys of a generation that is gone.
+    /// Removes the rows of the parked keys of a generation that is gone, and its fences.
     pub(crate) async fn drop_parked(&self, id: &CollectionId) -> Result<(), ReadModelError> {
-        let rows = parked::list(&*self.documents, &id.name, Some(id.definition), &self.tenants).await?;
+        let rows = parked::rows(&*self.documents, id, &self.tenants).await?;
         let size = self.documents.capabilities().commit_writes.max(1);
         for rows in rows.chunks(size) {
             let writes = rows.iter().map(parked::ParkedKey::removal).collect::<Result<_, _>>()?;
             self.documents.commit(Commit { writes, checkpoint: None }).await?;
+        }
+        for fence in fence::fences(&self.documents.alter(Vec::new()).await?, id)? {
+            match self.documents.alter(vec![Alteration::Drop(fence)]).await {
+                Ok(_) | Err(DocumentStoreError::UnknownCollection { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     }

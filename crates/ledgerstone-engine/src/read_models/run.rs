@@ -7,12 +7,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use ledgerstone_core::{CollectionName, Heads, Retry};
+use ledgerstone_core::{CollectionName, Heads, Position, Retry};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::projector::random;
+use crate::read_models::declarations;
 use crate::read_models::error::ReadModelError;
 use crate::read_models::handle::{Inner, ReadModels};
 use crate::read_models::model::{Model, Side};
@@ -89,16 +90,27 @@ impl Inner {
     }
 
     /// Takes up what other processes declared.
-    async fn hear(&self, heads: Option<Heads>) {
+    pub(crate) async fn hear(&self, heads: Option<Heads>) {
         let Some(heads) = heads else {
             // The store tells nothing more; the slow look goes on.
             return tokio::time::sleep(self.options.poll).await;
         };
-        if heads.system.0 > self.declared_to.load(Ordering::Relaxed)
-            && let Err(error) = self.load().await
-        {
+        if let Err(error) = self.hear_declarations(heads.system).await {
             tracing::warn!(%error, "the declarations of read models could not be read");
         }
+    }
+
+    /// Loads again if something was declared or taken away since; other system events concern it not.
+    async fn hear_declarations(&self, head: Position) -> Result<(), ReadModelError> {
+        let known = self.declared_to.load(Ordering::Relaxed);
+        if head.0 <= known {
+            return Ok(());
+        }
+        if declarations::changed(&*self.events, Position(known), head).await? {
+            return self.load().await;
+        }
+        self.declared_to.fetch_max(head.0, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn follow(self: Arc<Self>, model: Arc<Model>, mut stopped: watch::Receiver<bool>) {

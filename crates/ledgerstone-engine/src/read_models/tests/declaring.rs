@@ -1,7 +1,9 @@
 //! Declaring: read models in TOML, recorded in the log, changed and taken away without a gap.
 
+use super::interrupted::Interrupted;
 use super::*;
 use crate::declared::built_in::{STREAMS, TYPES};
+use crate::read_models::declarations::{Declarations, STREAM as READ_MODELS};
 use crate::read_models::status::{Origin, ReadModelState};
 
 const FIRST: &str = r#"
@@ -138,4 +140,69 @@ async fn a_check_tells_what_would_come_of_a_declaration_and_stores_nothing() {
     assert_eq!((report.problem_count, report.problems[0].position.0), (1, 11));
     assert!(world.documents.alter(Vec::new()).await.expect("lists").is_empty());
     assert!(world.models.check("[read_model]", 7).await.is_err());
+}
+
+#[tokio::test]
+async fn a_declaration_made_twice_at_once_is_recorded_once() {
+    let world = world().await;
+    let other = world.another();
+    let (one, two) = tokio::join!(world.models.declare(FIRST), other.declare(FIRST));
+    let recorded = [one, two].map(|info| info.expect("declares").recorded);
+    assert_eq!(recorded.iter().filter(|recorded| **recorded).count(), 1);
+    let known = Declarations::load(&*world.events).await.expect("reads");
+    assert_eq!(known.history.len(), 1);
+}
+
+#[tokio::test]
+async fn of_two_declarations_of_a_name_at_once_the_one_recorded_last_stands() {
+    let world = world().await;
+    let other = world.another();
+    let second = FIRST.replace("increment", "max");
+    let (one, two) = tokio::join!(world.models.declare(FIRST), other.declare(&second));
+    assert!(one.expect("declares").recorded && two.expect("declares").recorded);
+    let known = Declarations::load(&*world.events).await.expect("reads");
+    let stands = known.current[&name("numbers")].clone();
+    world.numbers(7).await;
+    for models in [&world.models, &other] {
+        models.load().await.expect("loads");
+        models.catch_up(&name("numbers"), &|_| {}).await.expect("catches up");
+        assert_eq!(models.declaration(&name("numbers")), Some(stands.clone()));
+    }
+    let sum = if stands == FIRST { 1 + 6 } else { 6 };
+    assert_eq!(world.documents("numbers").await["s-1"], json!({"sum": sum}));
+}
+
+#[tokio::test]
+async fn a_load_takes_nothing_away_that_is_being_declared() {
+    let world = world().await;
+    world.models.load().await.expect("loads");
+    let (declared, loaded) = tokio::join!(world.models.declare(FIRST), world.models.load());
+    declared.expect("declares");
+    loaded.expect("loads");
+    world.numbers(5).await;
+    world.catch_up("numbers").await;
+    assert_eq!(world.documents("numbers").await["s-1"], json!({"sum": 1}));
+}
+
+#[tokio::test]
+async fn only_declarations_make_a_process_load_again() {
+    let world = world().await;
+    let store = Interrupted::new(&world.documents);
+    let documents = Arc::clone(&store) as Arc<dyn DocumentStore>;
+    let models = ReadModels::new(Arc::clone(&world.events), documents, options());
+    models.load().await.expect("loads");
+    let heard = || async {
+        let heads = world.events.head().await.expect("a head").heads;
+        models.inner.hear(Some(heads)).await;
+        assert_eq!(models.inner.declared_to.load(Ordering::Relaxed), heads.system.0);
+        store.alterations()
+    };
+    let before = store.alterations();
+    for stream in ["$schedules", READ_MODELS] {
+        world.append_of(Tenant::default(), stream, "$noted", json!({})).await;
+        assert_eq!(heard().await, before, "{stream}");
+    }
+    world.another().declare(FIRST).await.expect("declares");
+    assert!(heard().await > before);
+    assert!(models.names().contains(&name("numbers")));
 }

@@ -2,6 +2,8 @@
 
 mod declaring;
 mod feeding;
+mod interrupted;
+mod overtaking;
 mod poison;
 mod replaying;
 mod resetting;

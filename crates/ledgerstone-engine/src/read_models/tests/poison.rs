@@ -132,4 +132,7 @@ async fn too_many_parked_keys_stop_the_model_and_nothing_of_the_batch_is_kept() 
     let status = world.models.status(&name("sums")).await.expect("status");
     assert_eq!((status.state, status.parked, status.lag), (ReadModelState::Stopped, 0, 3));
     assert!(status.stopped.expect("a reason").contains("the bound is 2"));
+    let listed = world.models.list().await.expect("lists");
+    assert_eq!((listed.len(), listed[0].state), (1, ReadModelState::Stopped));
+    assert_eq!(world.documents("sums").await, expected(7), "it goes on answering");
 }

@@ -115,3 +115,18 @@ async fn a_refused_document_does_not_park_the_same_key_of_another_tenant() {
     let tenants: Vec<_> = rows.iter().map(|row| row.tenant.as_str()).collect();
     assert_eq!(tenants, ["beta"]);
 }
+
+#[tokio::test]
+async fn an_event_that_was_discarded_is_skipped_by_a_key_that_was_parked_before_it() {
+    let (world, _) = overlapping().await;
+    let which = ParkedSelection::Key(Tenant::default(), "$event:3".to_owned());
+    let sums = name("sums");
+    let discard = || world.models.discard_parked(&sums, &which, "entered twice");
+    assert_eq!(discard().await.expect("discards"), 1);
+    assert!(discard().await.is_err(), "it is no longer parked");
+    assert_eq!(parked(&world).await, [("a-1".to_owned(), 2)]);
+    assert_eq!(world.models.status(&sums).await.expect("status").parked, 1);
+    assert_eq!(replay(&world, "a-1").await, 2);
+    assert_eq!(world.sum("a-1").await, Some(1011), "the third event was given up");
+    assert!(parked(&world).await.is_empty());
+}
