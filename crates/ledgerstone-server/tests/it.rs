@@ -8,6 +8,8 @@ mod append_requests;
 mod cli;
 #[path = "it/conformance.rs"]
 mod conformance;
+#[path = "it/connecting.rs"]
+mod connecting;
 #[path = "it/following.rs"]
 mod following;
 #[path = "it/read_model_requests.rs"]
@@ -29,6 +31,7 @@ fn main() -> std::process::ExitCode {
     read_model_requests::add(&mut trials);
     following::add(&mut trials);
     serving::add(&mut trials);
+    connecting::add(&mut trials);
     cli::add(&mut trials);
     trials.conclude()
 }
