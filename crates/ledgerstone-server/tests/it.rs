@@ -10,6 +10,8 @@ mod cli;
 mod conformance;
 #[path = "it/connecting.rs"]
 mod connecting;
+#[path = "it/correlating.rs"]
+mod correlating;
 #[path = "it/following.rs"]
 mod following;
 #[path = "it/read_model_requests.rs"]
@@ -32,6 +34,7 @@ fn main() -> std::process::ExitCode {
     following::add(&mut trials);
     serving::add(&mut trials);
     connecting::add(&mut trials);
+    correlating::add(&mut trials);
     cli::add(&mut trials);
     trials.conclude()
 }
