@@ -1,4 +1,7 @@
 //! Positions that callers bring back: they must belong to this log, and not stand beyond its head.
+//!
+//! That is so wherever reading is resumed or waited for. A bare number in a plain read is a bound like another:
+//! beyond the head it finds nothing, as it does at the port.
 
 use ledgerstone::core::{Code, ErrorKind, LogHead, LogKind, LogPoint, Position, Problem};
 use ledgerstone::http::Failure;

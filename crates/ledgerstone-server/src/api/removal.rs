@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::Uri;
-use ledgerstone::core::{Appended, AppendedJson, ErrorKind, EventStore, Problem, Revision};
+use ledgerstone::core::{
+    Appended, AppendedJson, ErrorKind, EventStore, Problem, Revision, StreamId, StreamState,
+};
 use ledgerstone::engine::{Scoped, StreamAdmin, StreamAdminError};
+use ledgerstone::http::Failure;
 use serde::{Deserialize, Serialize};
 
 use crate::api::answer::{Answered, json};
@@ -39,7 +42,7 @@ pub(crate) async fn tombstone(
     call: Call,
 ) -> Answered {
     Parameters::of(&uri, &[])?;
-    answer(admin(&api, call).tombstone(&stream).await)
+    answer(admin(&api, &call).tombstone(&stream).await)
 }
 
 /// Removes every event of a stream below a revision.
@@ -51,7 +54,7 @@ pub(crate) async fn truncate(
     JsonBody(truncation): JsonBody<Truncation>,
 ) -> Answered {
     Parameters::of(&uri, &[])?;
-    answer(admin(&api, call).truncate(&stream, truncation.before).await)
+    answer(admin(&api, &call).truncate(&stream, truncation.before).await)
 }
 
 /// Declares that a stream may be truncated anywhere.
@@ -62,11 +65,20 @@ pub(crate) async fn transient(
     call: Call,
 ) -> Answered {
     Parameters::of(&uri, &[])?;
-    answer(admin(&api, call).declare_transient(&stream).await)
+    answer(admin(&api, &call).declare_transient(&stream).await)
 }
 
-fn admin(api: &Api, call: Call) -> StreamAdmin {
-    let scoped: Arc<dyn EventStore> = Arc::new(Scoped::new(Arc::clone(&api.app.events), call.tenant));
+/// Refuses a stream that never was; one that was deleted or truncated is known.
+pub(crate) async fn check_known(api: &Api, call: &Call, stream: &StreamId) -> Result<(), Failure> {
+    let status = admin(api, call).state_of(stream).await?;
+    if status.state == StreamState::Missing && !status.removal.tombstoned && !status.transient {
+        return Err(Problem::not_found(format!("there is no stream {stream}; check its name")).into());
+    }
+    Ok(())
+}
+
+fn admin(api: &Api, call: &Call) -> StreamAdmin {
+    let scoped: Arc<dyn EventStore> = Arc::new(Scoped::new(Arc::clone(&api.app.events), call.tenant.clone()));
     StreamAdmin::new(scoped)
 }
 
