@@ -28,6 +28,9 @@ pub struct ServeOptions {
     pub authenticator: Option<Arc<dyn Authenticator>>,
     /// The sizes of requests and answers.
     pub limits: ApiLimits,
+    /// Whether callers who say that they mean it may write any system event, as a copy must; it takes the rule
+    /// away by which streams are truncated only where their state is kept.
+    pub system_appends: bool,
     /// How many connections are kept, and how long one may take to say what it wants.
     pub connections: ConnectionLimits,
     /// How long a request may take until its response begins.
@@ -46,6 +49,7 @@ impl Default for ServeOptions {
             listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
             authenticator: None,
             limits: ApiLimits::default(),
+            system_appends: false,
             connections: ConnectionLimits::default(),
             request_timeout: Duration::from_secs(60),
             drain_delay: Duration::from_millis(500),
@@ -96,7 +100,7 @@ impl Listening {
         let Self { listener, address, options } = self;
         // Metrics must be collected before the handlers look their counters up.
         telemetry::prometheus().context("another part of this process collects metrics already")?;
-        Ok(Server { api: Api::new(app, options.limits), listener, address, options })
+        Ok(Server { api: Api::new(app, options.limits, options.system_appends), listener, address, options })
     }
 }
 

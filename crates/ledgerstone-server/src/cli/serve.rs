@@ -49,6 +49,7 @@ impl Serve {
             listen: settings.server.listen,
             authenticator,
             limits: ApiLimits { body_bytes: settings.server.body_bytes, ..ApiLimits::default() },
+            system_appends: settings.server.system_appends,
             connections: ConnectionLimits {
                 connections: settings.server.connections,
                 header_timeout: settings.server.header_timeout,

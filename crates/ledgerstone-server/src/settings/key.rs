@@ -56,6 +56,12 @@ pub(super) const KEYS: &[Key] = &[
         set: |settings, text| number(text, 1024, 268_435_456).map(|bytes| settings.server.body_bytes = bytes),
     },
     Key {
+        name: "server.system_appends",
+        expects: "true or false",
+        secret: false,
+        set: |settings, text| text.parse().ok().map(|may| settings.server.system_appends = may),
+    },
+    Key {
         name: "server.connections",
         expects: "a number of connections from 1 to 1000000",
         secret: false,

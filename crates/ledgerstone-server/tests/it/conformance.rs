@@ -53,7 +53,12 @@ fn serve<S: Send + 'static>(
 ) -> BoxFuture<'static, Result<Fresh<S>, CaseError>> {
     async move {
         // The suites count collections and positions, so nothing but the cases may write.
-        let options = ServeOptions { project: false, drain_delay: Duration::ZERO, ..ServeOptions::default() };
+        let options = ServeOptions {
+            project: false,
+            system_appends: true,
+            drain_delay: Duration::ZERO,
+            ..ServeOptions::default()
+        };
         let locator = match scheme {
             "memory" => "memory:".to_owned(),
             scheme => format!("{scheme}:{}", place.display()),
