@@ -13,7 +13,8 @@ use ledgerstone_core::{
 };
 use serde::Deserialize;
 
-use crate::http::connection::{BACKEND, CallError, Connection, every_tenant, percent_encode};
+use crate::connection::{BACKEND, CallError, Connection, percent_encode};
+use crate::http::every_tenant;
 
 /// The number of events that one request asks for.
 const PAGE: u64 = 2_000;
