@@ -14,6 +14,8 @@ mod connecting;
 mod correlating;
 #[path = "it/following.rs"]
 mod following;
+#[path = "it/paging.rs"]
+mod paging;
 #[path = "it/read_model_requests.rs"]
 mod read_model_requests;
 #[path = "it/read_requests.rs"]
@@ -32,6 +34,7 @@ fn main() -> std::process::ExitCode {
     read_requests::add(&mut trials);
     read_model_requests::add(&mut trials);
     following::add(&mut trials);
+    paging::add(&mut trials);
     serving::add(&mut trials);
     connecting::add(&mut trials);
     correlating::add(&mut trials);
