@@ -23,7 +23,7 @@ pub(crate) fn add(trials: &mut Trials) {
             slow.write_all(begun).await?;
             let mut answer = Vec::new();
             // Reading ends only once the server has closed the connection.
-            slow.read_to_end(&mut answer).await?;
+            tokio::time::timeout(Duration::from_secs(20), slow.read_to_end(&mut answer)).await??;
             assert_eq!(answer.starts_with(b"HTTP/1.1 200"), begun == REQUEST, "{answer:?}");
             assert_eq!(server.get("/health/live").await.status, 200);
         }
