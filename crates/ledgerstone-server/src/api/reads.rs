@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::Uri;
 use ledgerstone::core::{
-    Direction, EventType, LogKind, LogPoint, OffsetTime, Position, Query, QueryItem, Revision, Selection,
+    Direction, EventType, LogKind, OffsetTime, Position, Query, QueryItem, Revision, Selection,
     SelectionJson, Tag, TimeRange, Timestamp,
 };
 use ledgerstone::http::Failure;
@@ -14,7 +14,7 @@ use crate::api::json_body::JsonBody;
 use crate::api::page::{PageRequest, answer_page, read_page};
 use crate::api::parameters::{Parameters, refused};
 use crate::api::path_names::StreamName;
-use crate::api::point::check_point;
+use crate::api::point::read_position;
 use crate::api::removal::check_known;
 use crate::api::route::{Kind, Parameter, parameter};
 use crate::api::state::Api;
@@ -146,19 +146,10 @@ pub(crate) async fn filtered(api: &Api, given: &Parameters<'_>, call: &Call) -> 
     let mut selection = bounded(given, call.scope())?;
     selection.query = query_of(given)?;
     if let Some(after) = given.one("after")? {
-        selection.after = position(api, "after", after).await?;
+        selection.after = read_position(api, "after", after).await?;
     }
     selection.up_to = given.parsed::<u64>("up_to")?.map(Position);
     Ok(selection)
-}
-
-async fn position(api: &Api, name: &str, text: &str) -> Result<Position, Failure> {
-    if let Ok(position) = text.parse::<u64>() {
-        return Ok(Position(position));
-    }
-    let point: LogPoint = text.parse().map_err(|error| refused(name, error))?;
-    check_point(api, point).await?;
-    Ok(point.position)
 }
 
 fn bounded(given: &Parameters<'_>, tenant: ledgerstone::core::TenantScope) -> Result<Selection, Failure> {
