@@ -25,7 +25,8 @@ impl Default for ClientOptions {
         Self {
             connect_timeout: Duration::from_secs(5),
             idle_connections: 64,
-            idle_for: Duration::from_secs(30),
+            // Less than the time after which a server closes what is idle, lest a request meets the end.
+            idle_for: Duration::from_secs(5),
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod app;
 pub mod bench;
 pub mod cli;
 pub mod compose;
+pub mod connections;
 pub mod demo;
 pub mod doctor;
 pub mod error_pages;

@@ -2,13 +2,14 @@
 
 use ledgerstone::core::{CollectionName, DocumentPageJson, SelectJson, Tenant, TenantScope};
 use ledgerstone::engine::{ParkedSelection, Progress, ReadModels};
+use ledgerstone::stores::percent_encode;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::compose::{self, Opened};
 use crate::failure::Failure;
 use crate::progress_bar::ProgressBar;
-use crate::remote::{Remote, encode};
+use crate::remote::Remote;
 
 /// Answers in JSON, the same on either side.
 #[derive(Debug)]
@@ -222,7 +223,7 @@ impl Steer {
 }
 
 fn path(name: &CollectionName, rest: &str) -> String {
-    format!("/v1/read-models/{}{rest}", encode(name.as_str()))
+    format!("/v1/read-models/{}{rest}", percent_encode(name.as_str()))
 }
 
 fn choice(key: Option<&str>, reason: Option<&str>) -> Value {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::serve::ListenerExt as _;
 use ledgerstone::core::{BackendError, Code, ErrorKind};
 use ledgerstone::http::{Authenticator, Edge, Exchange};
 use tokio::net::TcpListener;
@@ -17,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::routes::router;
 use crate::api::state::{Api, ApiLimits};
 use crate::app::App;
+use crate::connections::{ConnectionLimits, accept};
 use crate::telemetry;
 
 /// How to serve.
@@ -28,6 +28,11 @@ pub struct ServeOptions {
     pub authenticator: Option<Arc<dyn Authenticator>>,
     /// The sizes of requests and answers.
     pub limits: ApiLimits,
+    /// Whether callers who say that they mean it may write any system event, as a copy must; it takes the rule
+    /// away by which streams are truncated only where their state is kept.
+    pub system_appends: bool,
+    /// How many connections are kept, and how long one may take to say what it wants.
+    pub connections: ConnectionLimits,
     /// How long a request may take until its response begins.
     pub request_timeout: Duration,
     /// How long to go on serving as unready, so that balancers look elsewhere before connections are refused.
@@ -44,6 +49,8 @@ impl Default for ServeOptions {
             listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
             authenticator: None,
             limits: ApiLimits::default(),
+            system_appends: false,
+            connections: ConnectionLimits::default(),
             request_timeout: Duration::from_secs(60),
             drain_delay: Duration::from_millis(500),
             drain_deadline: Duration::from_secs(20),
@@ -67,6 +74,36 @@ pub async fn serve(
     Server::bind(app, options).await?.run(shutdown).await
 }
 
+/// An address that was taken; callers wait there until a server answers them.
+///
+/// It is taken before a store is opened, so that a start that must fail leaves nothing behind.
+#[derive(Debug)]
+pub struct Listening {
+    listener: TcpListener,
+    address: SocketAddr,
+    options: ServeOptions,
+}
+
+impl Listening {
+    /// Takes the address; one that others can reach is refused without an authenticator
+    /// ([`Code::BindRefused`]).
+    pub async fn bind(options: ServeOptions) -> anyhow::Result<Self> {
+        check_bind(&options)?;
+        let listener =
+            TcpListener::bind(options.listen).await.map_err(|error| cannot_listen(&options, error))?;
+        let address = listener.local_addr().context("the listener has no address")?;
+        Ok(Self { listener, address, options })
+    }
+
+    /// Makes the server that answers there.
+    pub fn serve(self, app: App) -> anyhow::Result<Server> {
+        let Self { listener, address, options } = self;
+        // Metrics must be collected before the handlers look their counters up.
+        telemetry::prometheus().context("another part of this process collects metrics already")?;
+        Ok(Server { api: Api::new(app, options.limits, options.system_appends), listener, address, options })
+    }
+}
+
 /// A server that listens, and answers once it runs.
 #[derive(Debug)]
 pub struct Server {
@@ -77,16 +114,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes the address; one that others can reach is refused without an authenticator
-    /// ([`Code::BindRefused`]).
+    /// Takes the address for an application, as [`Listening::bind`] does.
     pub async fn bind(app: App, options: ServeOptions) -> anyhow::Result<Self> {
-        check_bind(&options)?;
-        // Metrics must be collected before the handlers look their counters up.
-        telemetry::prometheus().context("another part of this process collects metrics already")?;
-        let listener =
-            TcpListener::bind(options.listen).await.map_err(|error| cannot_listen(&options, error))?;
-        let address = listener.local_addr().context("the listener has no address")?;
-        Ok(Self { api: Api::new(app, options.limits), listener, address, options })
+        Listening::bind(options).await?.serve(app)
     }
 
     /// Returns the address that it listens on.
@@ -101,18 +131,14 @@ impl Server {
         let stopping = CancellationToken::new();
         let background = Background::start(&api, &options, &stopping);
         let routes = router(&api, edge(&api, &options));
-        // Small answers must not wait for the next ones (Nagle's algorithm).
-        let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
-        let ending = api.ending.clone();
-        let server = axum::serve(listener, routes).with_graceful_shutdown(ending.cancelled_owned());
-        let mut server = tokio::spawn(server.into_future());
+        let mut server = tokio::spawn(accept(listener, routes, options.connections, api.ending.clone()));
         tracing::info!(%address, "serving");
 
         tokio::select! {
             () = shutdown => {}
             ended = &mut server => {
                 background.stop(&stopping).await;
-                return ended.context("the server broke")?.context("the server cannot accept connections");
+                return ended.context("the server broke");
             }
         }
         tracing::info!("draining");

@@ -44,6 +44,12 @@ pub struct ServerSettings {
     pub token: Option<Secret>,
     /// The largest body of a request in bytes.
     pub body_bytes: usize,
+    /// Whether callers may write any system event.
+    pub system_appends: bool,
+    /// The largest number of connections at a time.
+    pub connections: usize,
+    /// How long the head of a request may take to arrive.
+    pub header_timeout: Duration,
     /// How long requests under way may take once the server has been told to stop.
     pub drain: Duration,
 }
@@ -94,6 +100,9 @@ impl Default for Settings {
                 listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7400)),
                 token: None,
                 body_bytes: 64 * 1024 * 1024,
+                system_appends: false,
+                connections: 1_024,
+                header_timeout: Duration::from_secs(10),
                 drain: Duration::from_secs(20),
             },
             log: LogSettings { filter: "info".to_owned(), format: LogFormat::Text },

@@ -101,3 +101,13 @@ fn an_empty_variable_counts_as_not_set() {
     let settings = load("", &[("LEDGERSTONE__STORE", "")], &Overrides::default()).expect("settings");
     assert_eq!(settings.store.to_string(), "sqlite:./data/ledgerstone.db");
 }
+
+#[test]
+fn the_bounds_of_connections_are_read_and_have_limits_themselves() {
+    let file = "[server]\nconnections = 7\nheader_seconds = 3\nsystem_appends = true\n";
+    let server = load(file, &[], &Overrides::default()).expect("settings").server;
+    assert_eq!((server.connections, server.header_timeout.as_secs(), server.system_appends), (7, 3, true));
+    assert!(refused("[server]\nconnections = 0\n", &[]).contains("from 1 to"));
+    assert!(refused("[server]\nheader_seconds = 0\n", &[]).contains("from 1 to"));
+    assert!(refused("[server]\nsystem_appends = 1\n", &[]).contains("true or false"));
+}

@@ -8,8 +8,14 @@ mod append_requests;
 mod cli;
 #[path = "it/conformance.rs"]
 mod conformance;
+#[path = "it/connecting.rs"]
+mod connecting;
+#[path = "it/correlating.rs"]
+mod correlating;
 #[path = "it/following.rs"]
 mod following;
+#[path = "it/paging.rs"]
+mod paging;
 #[path = "it/read_model_requests.rs"]
 mod read_model_requests;
 #[path = "it/read_requests.rs"]
@@ -28,7 +34,10 @@ fn main() -> std::process::ExitCode {
     read_requests::add(&mut trials);
     read_model_requests::add(&mut trials);
     following::add(&mut trials);
+    paging::add(&mut trials);
     serving::add(&mut trials);
+    connecting::add(&mut trials);
+    correlating::add(&mut trials);
     cli::add(&mut trials);
     trials.conclude()
 }

@@ -3,6 +3,7 @@
 #![cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "only a store on disk needs all of it"))]
 
 mod backend;
+mod connection;
 mod cursor;
 mod decide;
 mod group_commit;
@@ -18,6 +19,7 @@ mod staged;
 mod terms;
 
 pub use backend::{Adapter, Backend, Resources, owner_of, restore};
+pub use connection::{CallError, Connection, percent_encode};
 pub use group_commit::{CommitLog, GroupCommit, ReadLog, Staged, Verdict};
 pub use ownership::{Owner, Ownership};
 pub use restore::Restore;

@@ -5,6 +5,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Uri};
 use ledgerstone::core::{
     Append, AppendJson, AppendedJson, Batch, BatchJson, EventJson, ExpectedRevision, LogKind, Problem,
+    StreamId,
 };
 use ledgerstone::http::Failure;
 
@@ -13,6 +14,7 @@ use crate::api::call::{Call, NDJSON, SYSTEM};
 use crate::api::json_body::{JsonBody, WholeBody, malformed, read_json};
 use crate::api::parameters::Parameters;
 use crate::api::path_names::StreamName;
+use crate::api::removal;
 use crate::api::route::{Kind, Parameter, parameter};
 use crate::api::state::Api;
 
@@ -83,8 +85,18 @@ fn event_lines(body: &[u8]) -> Result<Vec<EventJson>, Failure> {
 }
 
 async fn record(api: &Api, call: &Call, mut batch: Batch) -> Answered {
-    if !call.system {
-        batch.appends.iter().try_for_each(check_application)?;
+    if let Some(name) = batch.appends.iter().find_map(system_name)
+        && !(call.system && api.system_appends)
+    {
+        match removal::event_of(&batch).filter(|_| call.system) {
+            None => return Err(refused_system(name)),
+            // What had been removed before stays so, and the event with the caller's id is recorded as it is.
+            Some((stream, event)) => {
+                if let Some(appended) = removal::obey(api, call, stream, event).await? {
+                    return json(&AppendedJson::from_appended(&appended));
+                }
+            }
+        }
     }
     if let Some(correlation) = &call.correlation {
         let events = batch.appends.iter_mut().flat_map(|append| &mut append.events);
@@ -107,17 +119,18 @@ async fn record(api: &Api, call: &Call, mut batch: Batch) -> Answered {
     }
 }
 
-/// Keeps callers from writing what only the system writes, unless they say that they mean it.
-fn check_application(append: &Append) -> Result<(), Failure> {
+/// Returns the name by which an append belongs to the system: of its stream, or of the type of an event.
+fn system_name(append: &Append) -> Option<&str> {
     let stream = append.stream.as_ref().filter(|stream| stream.is_system());
-    let name = match (stream, append.events.iter().find(|event| event.log() == LogKind::System)) {
-        (Some(stream), _) => stream.as_str(),
-        (None, Some(event)) => event.event_type.as_str(),
-        (None, None) => return Ok(()),
-    };
+    let event = || append.events.iter().find(|event| event.log() == LogKind::System);
+    stream.map(StreamId::as_str).or_else(|| event().map(|event| event.event_type.as_str()))
+}
+
+/// Says that only the system writes this.
+fn refused_system(name: &str) -> Failure {
     let detail = format!(
-        "{name:?} begins with $ and belongs to the system; use DELETE /v1/streams/… or …/truncate, or send \
-         the header {SYSTEM}: true if this is a copy of system events"
+        "{name:?} begins with $ and belongs to the system; use DELETE /v1/streams/… or …/truncate, or for a \
+         copy of system events set server.system_appends and send the header {SYSTEM}: true"
     );
-    Err(Problem::invalid(detail).into())
+    Problem::invalid(detail).into()
 }

@@ -11,7 +11,8 @@ use crate::api::parameters::percent_decode;
 
 /// The header that names the tenant; percent-encoded where it is not visible ASCII.
 pub(crate) const TENANT: &str = "ledgerstone-tenant";
-/// The header by which a caller asks to write system events, as a copy or a conformance suite must.
+/// The header by which a caller says that it means to write system events: removals, which their rule judges, and
+/// any other where the server was configured to take them, as for a copy or a conformance suite.
 pub(crate) const SYSTEM: &str = "ledgerstone-system";
 /// The media type of a line for each event.
 pub(crate) const NDJSON: &str = "application/x-ndjson";
@@ -21,7 +22,7 @@ pub(crate) const NDJSON: &str = "application/x-ndjson";
 pub(crate) struct Call {
     /// Whose events.
     pub(crate) tenant: Tenant,
-    /// Whether it may write system events.
+    /// Whether it means to write system events.
     pub(crate) system: bool,
     /// Whether it wants a line for each event.
     pub(crate) lines: bool,

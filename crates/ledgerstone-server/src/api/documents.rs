@@ -7,7 +7,7 @@ use axum::http::Uri;
 use axum::http::request::Parts;
 use ledgerstone::core::{
     Code, Collection, CollectionName, CollectionRef, Document, DocumentKey, DocumentPageJson, ErrorKind,
-    Field, FieldKind, FieldName, Filter, KeysJson, LogPoint, OrderBy, Position, Problem, Select, SelectJson,
+    Field, FieldKind, FieldName, Filter, KeysJson, LogPoint, OrderBy, Problem, Select, SelectJson,
 };
 use ledgerstone::http::Failure;
 use serde::Serialize;
@@ -19,7 +19,7 @@ use crate::api::json_body::JsonBody;
 use crate::api::log::wait;
 use crate::api::parameters::{Parameters, refused, unknown};
 use crate::api::path_names::{ReadModelName, named};
-use crate::api::point::{check_point, check_position};
+use crate::api::point::{check_position, read_position};
 use crate::api::route::{Kind, Parameter, parameter};
 use crate::api::state::Api;
 
@@ -188,19 +188,10 @@ pub(crate) async fn documents(
 async fn fresh(api: &Api, name: &CollectionName, given: &Parameters<'_>) -> Result<(), Failure> {
     let timeout = wait(given, "timeout")?.unwrap_or(PATIENCE);
     let Some(text) = given.one("at_least")? else { return Ok(()) };
-    let point = match text.parse::<u64>() {
-        Ok(position) => {
-            let head = api.app.events.head().await?;
-            let position = Position(position);
-            check_position(&head, ledgerstone::core::LogKind::Application, position)?;
-            LogPoint { log: head.log, position }
-        }
-        Err(_) => {
-            let point = text.parse().map_err(|error| refused("at_least", error))?;
-            check_point(api, point).await?;
-            point
-        }
-    };
+    let position = read_position(api, "at_least", text).await?;
+    let head = api.app.events.head().await?;
+    check_position(&head, ledgerstone::core::LogKind::Application, position)?;
+    let point = LogPoint { log: head.log, position };
     crate::api::read_models::wait_for(api, name, point, timeout).await
 }
 

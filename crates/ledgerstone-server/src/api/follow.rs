@@ -14,6 +14,7 @@ use ledgerstone::core::{
 };
 use ledgerstone::http::Failure;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tracing::Instrument as _;
 
 use crate::api::answer::{Answered, with_type};
 use crate::api::call::Call;
@@ -51,7 +52,8 @@ pub(crate) async fn follow(State(api): State<Api>, uri: Uri, headers: HeaderMap,
     let permit = admit(&api)?;
     let (sender, receiver) = mpsc::channel(WAITING);
     let follower = Follower { at: selection.after, selection, log: head.log, sender, caught_up: false };
-    tokio::spawn(run(api, follower, head, permit));
+    // What it logs belongs to the request, which has been answered by then.
+    tokio::spawn(run(api, follower, head, permit).in_current_span());
     let body = futures_util::stream::unfold(receiver, |mut receiver| async move {
         let piece: Bytes = receiver.recv().await?;
         Some((Ok::<_, std::convert::Infallible>(piece), receiver))

@@ -63,7 +63,7 @@ fn operation(route: &Route) -> Value {
         ));
     }
     if route.path == "/v1/append" || route.path == "/v1/streams/{stream}" && route.method == "POST" {
-        parameters.push(header(SYSTEM, "true lets a batch write system events, as copies must"));
+        parameters.push(header(SYSTEM, "true says that system events are meant: a removal alone, or any where server.system_appends is set"));
     }
     if route.path == "/v1/follow" {
         parameters

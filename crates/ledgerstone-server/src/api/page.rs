@@ -5,14 +5,15 @@ use std::time::Instant;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use futures_util::TryStreamExt as _;
-use ledgerstone::core::{Direction, EventJson, EventType, Hole, LogHead, Position, RecordedEvent, Selection};
+use ledgerstone::core::{
+    Direction, EventJson, EventType, Hole, LogHead, LogKind, Position, RecordedEvent, Selection,
+};
 use ledgerstone::http::Failure;
 
 use crate::api::answer::{Answered, unwritable, with_type};
 use crate::api::call::NDJSON;
 use crate::api::event_line::write_line;
 use crate::api::parameters::refused;
-use crate::api::point::check_position;
 use crate::api::state::Api;
 
 /// A selection to answer with one page.
@@ -28,7 +29,8 @@ pub(crate) struct PageRequest {
     pub(crate) lines: bool,
 }
 
-struct Page {
+/// What a page found.
+pub(crate) struct Page {
     events: Vec<RecordedEvent>,
     read_to: Position,
     holes: Vec<Hole>,
@@ -38,12 +40,28 @@ struct Page {
 
 /// Reads a page and answers with it.
 pub(crate) async fn answer_page(api: &Api, request: PageRequest) -> Answered {
+    let (lines, log) = (request.lines, request.selection.log);
+    read_page(api, request).await?.answer(lines, log)
+}
+
+impl Page {
+    /// Tells whether it found nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Answers with it.
+    pub(crate) fn answer(&self, lines: bool, log: LogKind) -> Answered {
+        if lines { answer_lines(self, self.head.heads.of(log)) } else { answer_json(self) }
+    }
+}
+
+/// Reads a page.
+pub(crate) async fn read_page(api: &Api, request: PageRequest) -> Result<Page, Failure> {
     request.selection.check()?;
-    let lines = request.lines;
-    let log = request.selection.log;
     let page = read(api, request).await?;
     api.metrics.read(page.events.len());
-    if lines { answer_lines(&page, page.head.heads.of(log)) } else { answer_json(&page) }
+    Ok(page)
 }
 
 async fn read(api: &Api, request: PageRequest) -> Result<Page, Failure> {
@@ -51,7 +69,6 @@ async fn read(api: &Api, request: PageRequest) -> Result<Page, Failure> {
     let started = Instant::now();
     let limit = page_limit(api, selection.limit)?;
     let head = api.app.events.head().await?;
-    check_position(&head, selection.log, selection.after)?;
     let newest = head.heads.of(selection.log);
     let end = selection.up_to.map_or(newest, |last| last.min(newest));
     selection.up_to = Some(end);

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::Uri;
 use ledgerstone::core::{CollectionName, Problem, Tenant};
-use ledgerstone::engine::{ParkedKey, ParkedSelection, ReplayReport};
+use ledgerstone::engine::{ParkedKey, ParkedSelection, ReadModelError, ReplayReport};
 use ledgerstone::http::Failure;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +59,21 @@ async fn parked_of(api: &Api, name: &CollectionName, tenant: &Tenant) -> Result<
     Ok(rows)
 }
 
+/// Tells which keys were done before one failed: every key is a commit of its own.
+fn interrupted(error: ReadModelError, keys: &[ParkedSelection], done: usize) -> Failure {
+    let (before, after) = keys.split_at(done);
+    let problem = failed(error).problem().clone();
+    problem.with("done", names(before)).with("not_done", names(after)).into()
+}
+
+fn names(keys: &[ParkedSelection]) -> Vec<&str> {
+    let names = keys.iter().filter_map(|which| match which {
+        ParkedSelection::Key(_, key) => Some(key.as_str()),
+        ParkedSelection::All => None,
+    });
+    names.collect()
+}
+
 /// Lists the tenant's parked keys.
 pub(crate) async fn list(
     State(api): State<Api>,
@@ -82,9 +97,11 @@ pub(crate) async fn replay(
     if choice.reason.is_some() {
         return Err(Problem::invalid("a replay needs no reason; leave it out").into());
     }
+    let keys = choice.keys(&api, &name, &call.tenant).await?;
     let mut report = ReplayReport::default();
-    for which in choice.keys(&api, &name, &call.tenant).await? {
-        let one = api.app.read_models.replay_parked(&name, &which).await.map_err(failed)?;
+    for (done, which) in keys.iter().enumerate() {
+        let one = api.app.read_models.replay_parked(&name, which).await;
+        let one = one.map_err(|error| interrupted(error, &keys, done))?;
         report.replayed += one.replayed;
         report.events += one.events;
         report.failed.extend(one.failed);
@@ -105,9 +122,26 @@ pub(crate) async fn discard(
     if reason.trim().is_empty() {
         return Err(Problem::invalid("a reason is needed to discard parked keys; say \"reason\"").into());
     }
+    let keys = choice.keys(&api, &name, &call.tenant).await?;
     let mut discarded = 0;
-    for which in choice.keys(&api, &name, &call.tenant).await? {
-        discarded += api.app.read_models.discard_parked(&name, &which, reason).await.map_err(failed)?;
+    for (done, which) in keys.iter().enumerate() {
+        let one = api.app.read_models.discard_parked(&name, which, reason).await;
+        discarded += one.map_err(|error| interrupted(error, &keys, done))?;
     }
     json(&Discarded { discarded })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_failure_in_the_middle_tells_what_was_done() {
+        let keys = ["a", "b", "c"].map(|key| ParkedSelection::Key(Tenant::default(), key.to_owned()));
+        let unknown = ReadModelError::Unknown { name: "cases".to_owned(), nearest: None };
+        let failure = interrupted(unknown, &keys, 1);
+        let members = &failure.problem().members;
+        assert_eq!((&members["done"], &members["not_done"]), (&json!(["a"]), &json!(["b", "c"])));
+    }
 }

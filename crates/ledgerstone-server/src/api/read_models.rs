@@ -10,6 +10,7 @@ use ledgerstone::engine::{ReadModelError, ReadModelState, ReadModelStatus};
 use ledgerstone::http::Failure;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::api::answer::{Answered, json};
 use crate::api::json_body::WholeBody;
@@ -82,13 +83,14 @@ pub(crate) async fn rebuild(
     Parameters::of(&uri, &[])?;
     status_of(&api, &name).await?;
     let read_models = api.app.read_models.clone();
-    tokio::spawn(async move {
+    let rebuild = async move {
         let rebuilt = read_models.rebuild(&name, &|_| {}).await;
         match rebuilt {
             Ok(progress) => tracing::info!(read_model = %name, events = progress.events, "rebuilt"),
             Err(error) => tracing::warn!(read_model = %name, %error, "the rebuild failed; begin it again"),
         }
-    });
+    };
+    tokio::spawn(rebuild.in_current_span());
     done(StatusCode::ACCEPTED, "rebuilding")
 }
 

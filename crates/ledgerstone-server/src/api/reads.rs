@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::Uri;
 use ledgerstone::core::{
-    Direction, EventType, LogKind, LogPoint, OffsetTime, Position, Query, QueryItem, Revision, Selection,
+    Direction, EventType, LogKind, OffsetTime, Position, Query, QueryItem, Revision, Selection,
     SelectionJson, Tag, TimeRange, Timestamp,
 };
 use ledgerstone::http::Failure;
@@ -11,10 +11,11 @@ use ledgerstone::http::Failure;
 use crate::api::answer::Answered;
 use crate::api::call::Call;
 use crate::api::json_body::JsonBody;
-use crate::api::page::{PageRequest, answer_page};
+use crate::api::page::{PageRequest, answer_page, read_page};
 use crate::api::parameters::{Parameters, refused};
 use crate::api::path_names::StreamName;
-use crate::api::point::check_point;
+use crate::api::point::read_position;
+use crate::api::removal::check_known;
 use crate::api::route::{Kind, Parameter, parameter};
 use crate::api::state::Api;
 
@@ -33,8 +34,11 @@ const STREAM: Parameter = parameter("stream", Kind::Text, "only events of this s
 const CATEGORY: Parameter = parameter("category", Kind::Text, "only events of streams of this category");
 const SOURCE: Parameter = parameter("source", Kind::Text, "only events with this source");
 const CORRELATION: Parameter = parameter("correlation", Kind::Text, "only events with this correlation");
-const AFTER: Parameter =
-    parameter("after", Kind::Text, "only what stands after this position, or <log id>.<epoch>.<position>");
+const AFTER: Parameter = parameter(
+    "after",
+    Kind::Text,
+    "only what stands after this position; as <log id>.<epoch>.<position> it must be of this log",
+);
 const UP_TO: Parameter = parameter("up_to", Kind::Whole, "only what stands at or before this position");
 
 /// What `GET /v1/streams/{stream}` takes.
@@ -103,13 +107,19 @@ pub(crate) async fn stream(
     // Revisions can be asked for only of a whole stream, so types are then picked from what was read.
     let by_revision = from.is_some() || to.is_some();
     let item = QueryItem {
-        stream: Some(stream),
+        stream: Some(stream.clone()),
         types: if by_revision { Vec::new() } else { types.clone() },
         ..QueryItem::default()
     };
     selection.query = Query::from(item);
     let types = if by_revision { types } else { Vec::new() };
-    answer_page(&api, PageRequest { selection, types, resumable: false, lines: call.lines }).await
+    let log = selection.log;
+    let request = PageRequest { selection, types, resumable: false, lines: call.lines };
+    let page = read_page(&api, request).await?;
+    if page.is_empty() {
+        check_known(&api, &call, &stream).await?;
+    }
+    page.answer(call.lines, log)
 }
 
 /// Reads the log.
@@ -136,19 +146,10 @@ pub(crate) async fn filtered(api: &Api, given: &Parameters<'_>, call: &Call) -> 
     let mut selection = bounded(given, call.scope())?;
     selection.query = query_of(given)?;
     if let Some(after) = given.one("after")? {
-        selection.after = position(api, "after", after).await?;
+        selection.after = read_position(api, "after", after).await?;
     }
     selection.up_to = given.parsed::<u64>("up_to")?.map(Position);
     Ok(selection)
-}
-
-async fn position(api: &Api, name: &str, text: &str) -> Result<Position, Failure> {
-    if let Ok(position) = text.parse::<u64>() {
-        return Ok(Position(position));
-    }
-    let point: LogPoint = text.parse().map_err(|error| refused(name, error))?;
-    check_point(api, point).await?;
-    Ok(point.position)
 }
 
 fn bounded(given: &Parameters<'_>, tenant: ledgerstone::core::TenantScope) -> Result<Selection, Failure> {

@@ -49,6 +49,8 @@ pub struct Api(Arc<Shared>);
 pub struct Shared {
     pub(crate) app: App,
     pub(crate) limits: ApiLimits,
+    /// Whether callers may write any system event, and not only removals by their rule.
+    pub(crate) system_appends: bool,
     pub(crate) metrics: HttpMetrics,
     pub(crate) followers: Arc<tokio::sync::Semaphore>,
     /// Whether read models were loaded.
@@ -61,10 +63,11 @@ pub struct Shared {
 
 impl Api {
     /// Makes the handle; the server counts as starting until [`started`](Shared::set_started).
-    pub fn new(app: App, limits: ApiLimits) -> Self {
+    pub fn new(app: App, limits: ApiLimits, system_appends: bool) -> Self {
         Self(Arc::new(Shared {
             app,
             limits,
+            system_appends,
             metrics: HttpMetrics::new(),
             followers: Arc::new(tokio::sync::Semaphore::new(limits.followers)),
             started: AtomicBool::new(false),

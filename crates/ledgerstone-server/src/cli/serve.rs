@@ -10,9 +10,10 @@ use serde_json::json;
 use super::Session;
 use crate::api::state::ApiLimits;
 use crate::compose::{app, open_own};
+use crate::connections::ConnectionLimits;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::serve::{ServeOptions, Server, stop_signal};
+use crate::serve::{Listening, ServeOptions, stop_signal};
 use crate::telemetry::init_logs;
 
 /// Serve the store over HTTP and keep read models up to date.
@@ -48,12 +49,19 @@ impl Serve {
             listen: settings.server.listen,
             authenticator,
             limits: ApiLimits { body_bytes: settings.server.body_bytes, ..ApiLimits::default() },
+            system_appends: settings.server.system_appends,
+            connections: ConnectionLimits {
+                connections: settings.server.connections,
+                header_timeout: settings.server.header_timeout,
+            },
             drain_deadline: settings.server.drain,
             project: !self.no_projections,
             ..ServeOptions::default()
         };
+        // What cannot be served is not opened: an open makes the files of a store that is not there.
+        let listening = Listening::bind(options).await?;
         let opened = open_own(settings).await?;
-        let server = Server::bind(app(&opened.backend), options).await?;
+        let server = listening.serve(app(&opened.backend))?;
         let address = server.address();
         if let Some(ownership) = &opened.backend.ownership {
             ownership.publish_address(&address.to_string());

@@ -56,6 +56,28 @@ pub(super) const KEYS: &[Key] = &[
         set: |settings, text| number(text, 1024, 268_435_456).map(|bytes| settings.server.body_bytes = bytes),
     },
     Key {
+        name: "server.system_appends",
+        expects: "true or false",
+        secret: false,
+        set: |settings, text| text.parse().ok().map(|may| settings.server.system_appends = may),
+    },
+    Key {
+        name: "server.connections",
+        expects: "a number of connections from 1 to 1000000",
+        secret: false,
+        set: |settings, text| number(text, 1, 1_000_000).map(|most| settings.server.connections = most),
+    },
+    Key {
+        name: "server.header_seconds",
+        expects: "a number of seconds from 1 to 3600",
+        secret: false,
+        set: |settings, text| {
+            let seconds: u64 = number(text, 1, 3600)?;
+            settings.server.header_timeout = Duration::from_secs(seconds);
+            Some(())
+        },
+    },
+    Key {
         name: "server.drain_seconds",
         expects: "a number of seconds from 0 to 3600",
         secret: false,

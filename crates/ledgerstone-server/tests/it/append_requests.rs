@@ -1,5 +1,9 @@
 //! Requests that append: whole, guarded, repeatable, and refused with a reason.
 
+use std::sync::Arc;
+
+use ledgerstone::engine::StreamAdmin;
+use ledgerstone::stores::{Resources, open};
 use ledgerstone_server::api::state::ApiLimits;
 use ledgerstone_server::serve::ServeOptions;
 use ledgerstone_testkit::conformance::Trials;
@@ -75,7 +79,8 @@ pub(crate) fn add(trials: &mut Trials) {
         Ok(())
     });
     trials.add("append::malformed_bodies_are_refused_and_leave_nothing", malformed_bodies);
-    trials.add("append::what_belongs_to_the_system_is_refused_unless_meant", system_events);
+    trials.add("append::what_belongs_to_the_system_is_refused_unless_configured_and_meant", system_events);
+    trials.add("append::a_removal_that_comes_as_an_event_obeys_the_rule", removals);
     trials.add("append::a_body_above_the_limit_is_refused", || async {
         let limits = ApiLimits { body_bytes: 1_000, ..ApiLimits::default() };
         let server = running_with(ServeOptions { limits, ..ServeOptions::default() }).await;
@@ -129,14 +134,47 @@ async fn malformed_bodies() -> ledgerstone_testkit::conformance::CaseResult {
 }
 
 async fn system_events() -> ledgerstone_testkit::conformance::CaseResult {
-    let server = running().await;
     let event = r#"{"type":"$noted"}"#;
+    let meant = [("ledgerstone-system", "true")];
+    let server = running().await;
+    let problem = server.call("POST", "/v1/streams/account-1", &meant, event).await.problem(400, "LS0015");
+    assert!(problem.detail.contains("server.system_appends"), "{}", problem.detail);
+    let server = running_with(ServeOptions { system_appends: true, ..ServeOptions::default() }).await;
     server.post("/v1/streams/$system", r#"{"type":"Opened"}"#).await.problem(400, "LS0015");
     let problem = server.post("/v1/streams/account-1", event).await.problem(400, "LS0015");
     assert!(problem.detail.contains("ledgerstone-system"), "{}", problem.detail);
-    let headers = [("ledgerstone-system", "true")];
-    assert_eq!(server.call("POST", "/v1/streams/account-1", &headers, event).await.status, 200);
+    assert_eq!(server.call("POST", "/v1/streams/account-1", &meant, event).await.status, 200);
     let heads = server.get("/v1/head").await.json()["heads"].clone();
     assert_eq!(heads, json!({"application": 0, "system": 1}));
+    Ok(())
+}
+
+async fn removals() -> ledgerstone_testkit::conformance::CaseResult {
+    let server = running().await;
+    for event_type in ["Opened", "Named", "Closed"] {
+        server.append("account-1", event_type).await;
+    }
+    let meant = [("ledgerstone-system", "true")];
+    let append =
+        async |event: &str| server.call("POST", "/v1/streams/account-1", &meant, event.to_owned()).await;
+    let truncated = r#"{"type":"$truncated","data":{"before":2}}"#;
+    append(truncated).await.problem(409, "LS0034");
+    let two = format!(r#"[{truncated},{{"type":"$transient"}}]"#);
+    append(&two).await.problem(400, "LS0015");
+    assert_eq!(server.get("/v1/head").await.json()["heads"], json!({"application": 3, "system": 0}));
+    for event in [r#"{"type":"$transient"}"#, truncated] {
+        let answer = append(event).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let left = server.get("/v1/streams/account-1").await.json();
+    assert_eq!(left["events"].as_array().map(Vec::len), Some(1), "{left}");
+
+    let resources = Resources { http: Some(Arc::new(server.client.clone())), ..Resources::default() };
+    let client = open(&format!("http://{}", server.address).parse()?, &resources).await?;
+    let admin = StreamAdmin::new(client.events);
+    let stream = "account-1".parse()?;
+    assert!(admin.tombstone(&stream).await?.is_some_and(|appended| !appended.repeated));
+    assert!(admin.tombstone(&stream).await?.is_none());
+    assert!(admin.tombstone(&"account-2".parse()?).await.is_err());
     Ok(())
 }

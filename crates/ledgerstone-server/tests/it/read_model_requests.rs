@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use ledgerstone::engine::ReadModelOptions;
+use ledgerstone::stores::{Resources, open as open_store};
+use ledgerstone_server::serve::ServeOptions;
 use ledgerstone_testkit::conformance::{CaseResult, Trials};
 use serde_json::{Value, json};
 
@@ -31,6 +34,7 @@ pub(crate) fn add(trials: &mut Trials) {
     trials.add("read_models::a_paused_one_does_not_catch_up_until_it_is_resumed", pausing);
     trials.add("read_models::a_rebuilt_one_answers_as_before", rebuilding);
     trials.add("read_models::parked_keys_are_listed_and_discarded", parking);
+    trials.add("read_models::one_that_stopped_is_told_by_readiness_and_a_gauge", stopping);
 }
 
 async fn declared() -> Running {
@@ -193,4 +197,32 @@ async fn parking() -> CaseResult {
     assert_eq!(discarded.json(), json!({"discarded": 1}), "{}", discarded.text());
     assert_eq!(server.get("/v1/read-models/cases/parked").await.json(), json!({"parked": []}));
     Ok(())
+}
+
+async fn stopping() -> CaseResult {
+    let backend = open_store(&"memory:".parse()?, &Resources::default()).await?;
+    let bounded = ReadModelOptions { max_parked: 0, ..ReadModelOptions::default() };
+    let server = Running::over(backend, bounded, ServeOptions::default()).await?;
+    // The metrics are those of the whole process, so the name is of this test alone.
+    let declaration = CASES.replace("\"cases\"", "\"halted\"");
+    assert_eq!(server.call("PUT", "/v1/read-models", &[], declaration).await.status, 200);
+    open(&server, "case-1", json!({"status": "active", "amount": "many"})).await;
+    for _ in 0..1_000 {
+        if server.get("/v1/read-models/halted/status").await.json()["state"] == "stopped" {
+            let ready = server.get("/health/ready").await;
+            let troubles = json!([{"read_model": "halted", "kind": "stopped"}]);
+            // The log and the other read models answer as before, so requests should still be sent here.
+            assert_eq!((ready.status, &ready.json()["troubles"]), (200, &troubles), "{}", ready.text());
+            let metrics = server.get("/metrics").await.text();
+            let gauge = "ledgerstone_read_model_stopped{read_model=\"halted\"} 1";
+            assert!(metrics.contains(gauge), "{metrics}");
+            assert!(
+                metrics.contains("ledgerstone_read_model_lag_events{read_model=\"halted\"} 1"),
+                "{metrics}"
+            );
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Err(format!("it did not stop: {}", server.get("/v1/read-models").await.text()).into())
 }

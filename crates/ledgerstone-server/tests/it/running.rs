@@ -80,12 +80,12 @@ pub(crate) async fn running_with(options: ServeOptions) -> Running {
 /// Puts an application together over a store.
 pub(crate) async fn app(locator: &str) -> Result<App, CaseError> {
     let backend = open(&locator.parse()?, &Resources::default()).await?;
-    Ok(app_over(&backend, Arc::new(SystemClock::new())))
+    Ok(app_over(&backend, ReadModelOptions::default()))
 }
 
-fn app_over(backend: &Backend, clock: Arc<dyn Clock>) -> App {
+fn app_over(backend: &Backend, options: ReadModelOptions) -> App {
     let (events, documents) = (Arc::clone(&backend.events), Arc::clone(&backend.documents));
-    let options = ReadModelOptions { clock: Arc::clone(&clock), ..ReadModelOptions::default() };
+    let clock = Arc::clone(&options.clock);
     App {
         read_models: ReadModels::new(Arc::clone(&events), Arc::clone(&documents), options),
         events,
@@ -103,7 +103,17 @@ impl Running {
     ) -> Result<Self, CaseError> {
         let resources = Resources { clock: Arc::clone(&clock), ..Resources::default() };
         let backend = open(&locator.parse()?, &resources).await?;
-        let app = app_over(&backend, clock);
+        let read_models = ReadModelOptions { clock, ..ReadModelOptions::default() };
+        Self::over(backend, read_models, options).await
+    }
+
+    /// Starts a server over stores that are open, with options for its read models.
+    pub(crate) async fn over(
+        backend: Backend,
+        read_models: ReadModelOptions,
+        options: ServeOptions,
+    ) -> Result<Self, CaseError> {
+        let app = app_over(&backend, read_models);
         let options = ServeOptions { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..options };
         let server = Server::bind(app, options).await?;
         let address = server.address();

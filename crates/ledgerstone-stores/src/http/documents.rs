@@ -10,7 +10,8 @@ use ledgerstone_core::{
 };
 use serde::Deserialize;
 
-use crate::http::connection::{BACKEND, CallError, Connection, every_tenant, percent_encode};
+use crate::connection::{BACKEND, CallError, Connection, percent_encode};
+use crate::http::every_tenant;
 
 /// The document store of a ledgerstone server: its reading half.
 #[derive(Debug, Clone)]

@@ -13,7 +13,8 @@ use ledgerstone_core::{
 };
 use serde::Deserialize;
 
-use crate::http::connection::{BACKEND, CallError, Connection, every_tenant, percent_encode};
+use crate::connection::{BACKEND, CallError, Connection, percent_encode};
+use crate::http::every_tenant;
 
 /// The number of events that one request asks for.
 const PAGE: u64 = 2_000;
@@ -116,15 +117,7 @@ impl Reading {
         let mut asked = SelectionJson::from_selection(&self.selection);
         asked.limit = Some(wanted);
         let answer = self.connection.post::<EventPageJson>(READ, "/v1/query", &tenant, &asked).await;
-        let page = match answer {
-            // To every event store nothing stands beyond the head; whoever resumes checks the point first.
-            Err(CallError::Problem(problem))
-                if !self.begun && problem.code == Code::ForeignPosition.as_str() =>
-            {
-                return Ok((Frame { read_to: self.selection.after, ..Frame::default() }, false));
-            }
-            answer => answer.map_err(|error| error.into_backend_error(READ))?,
-        };
+        let page = answer.map_err(|error| error.into_backend_error(READ))?;
         let more = self.advance(&page);
         let events = page.events.iter().map(|event| event.to_recorded());
         let events = events.collect::<Result<Vec<RecordedEvent>, _>>();

@@ -1,16 +1,15 @@
 //! The store at the other end of an HTTP connection: a client of a ledgerstone server.
 
-mod connection;
 mod documents;
 mod events;
 
 use std::sync::Arc;
 
-use ledgerstone_core::{BackendError, CapabilitiesJson, DocumentCapabilitiesJson, Locator};
+use ledgerstone_core::{BackendError, CapabilitiesJson, DocumentCapabilitiesJson, ErrorKind, Locator};
 use serde::Deserialize;
 
 use crate::backend::{Adapter, Backend, Resources, check_parameters, misplaced};
-use connection::Connection;
+use crate::connection::{BACKEND, Connection};
 pub use documents::HttpDocuments;
 pub use events::HttpEvents;
 
@@ -64,6 +63,12 @@ fn base_url(locator: &Locator) -> Result<String, BackendError> {
         return Err(misplaced("http", message));
     }
     Ok(format!("{}:{place}", locator.scheme()))
+}
+
+/// Refuses what spans tenants: a server hands out one at a time.
+fn every_tenant(operation: &'static str) -> BackendError {
+    let message = "a server shows one tenant at a time; ask for each";
+    BackendError::new(ErrorKind::Unsupported, BACKEND, operation, message)
 }
 
 #[cfg(test)]

@@ -12,31 +12,35 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) const BACKEND: &str = "http";
+const JSON: &str = "application/json";
 
 /// The largest answer that is read; a page of events is a quarter of it.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// How long a whole answer may take.
 const TIMEOUT: Duration = Duration::from_secs(90);
 
-/// A server's address, and what it takes to be let in.
-pub(crate) struct Connection {
+/// Speaks JSON with a ledgerstone server: holds its address, and what it takes to be let in.
+///
+/// It is what the `http` store stands on, and serves whoever asks a server for more than the ports offer.
+#[derive(Clone)]
+pub struct Connection {
     client: Arc<dyn HttpClient>,
     base: String,
     token: Option<String>,
 }
 
-/// Why a request did not yield what it asked for.
+/// Says why a request did not yield what it asked for.
 #[derive(Debug)]
-pub(crate) enum CallError {
-    /// The server said why.
+pub enum CallError {
+    /// Holds what the server said.
     Problem(Box<Problem>),
-    /// There was no answer, or none that makes sense.
+    /// Tells that there was no answer, or none that makes sense.
     Broken(BackendError),
 }
 
 impl CallError {
     /// Takes it as a failure of the backend.
-    pub(crate) fn into_backend_error(self, operation: &'static str) -> BackendError {
+    pub fn into_backend_error(self, operation: &'static str) -> BackendError {
         match self {
             Self::Problem(problem) => problem.into_backend_error(operation),
             Self::Broken(error) => error,
@@ -46,23 +50,23 @@ impl CallError {
 
 impl Connection {
     /// Takes a server's address without a slash at its end.
-    pub(crate) fn new(client: Arc<dyn HttpClient>, base: String, token: Option<String>) -> Self {
+    pub fn new(client: Arc<dyn HttpClient>, base: String, token: Option<String>) -> Self {
         Self { client, base, token }
     }
 
     /// Gets JSON.
-    pub(crate) async fn get<T: DeserializeOwned>(
+    pub async fn get<T: DeserializeOwned>(
         &self,
         operation: &'static str,
         path: &str,
         tenant: Option<&Tenant>,
     ) -> Result<T, BackendError> {
-        let got = self.call(operation, "GET", path, tenant, Bytes::new()).await;
+        let got = self.call(operation, "GET", path, tenant, None).await;
         got.map_err(|error| error.into_backend_error(operation))
     }
 
     /// Posts JSON and reads JSON.
-    pub(crate) async fn post<T: DeserializeOwned>(
+    pub async fn post<T: DeserializeOwned>(
         &self,
         operation: &'static str,
         path: &str,
@@ -75,22 +79,24 @@ impl Connection {
                 BackendError::new(ErrorKind::Invalid, BACKEND, operation, message).with_source(error),
             )
         })?;
-        self.call(operation, "POST", path, Some(tenant), body.into()).await
+        self.call(operation, "POST", path, Some(tenant), Some((JSON, body.into()))).await
     }
 
-    async fn call<T: DeserializeOwned>(
+    /// Sends any request, with a body of a media type if there is one, and reads JSON.
+    pub async fn call<T: DeserializeOwned>(
         &self,
         operation: &'static str,
         method: &'static str,
         path: &str,
         tenant: Option<&Tenant>,
-        body: Bytes,
+        body: Option<(&str, Bytes)>,
     ) -> Result<T, CallError> {
+        let (media_type, body) = body.unzip();
         let request = HttpRequest {
             method,
             url: format!("{}{path}", self.base),
-            headers: self.headers(tenant, !body.is_empty()),
-            body,
+            headers: self.headers(tenant, media_type),
+            body: body.unwrap_or_default(),
             timeout: Some(TIMEOUT),
         };
         let mut response = self.client.send(request).await.map_err(CallError::Broken)?;
@@ -116,11 +122,12 @@ impl Connection {
         })
     }
 
-    fn headers(&self, tenant: Option<&Tenant>, has_body: bool) -> Vec<(String, String)> {
-        let mut headers = Vec::with_capacity(4);
+    fn headers(&self, tenant: Option<&Tenant>, media_type: Option<&str>) -> Vec<(String, String)> {
+        let mut headers = Vec::with_capacity(5);
         let mut put = |name: &str, value: String| headers.push((name.to_owned(), value));
-        if has_body {
-            put("content-type", "application/json".to_owned());
+        put("accept", JSON.to_owned());
+        if let Some(media_type) = media_type {
+            put("content-type", media_type.to_owned());
         }
         if let Some(token) = &self.token {
             put("authorization", format!("Bearer {token}"));
@@ -162,14 +169,8 @@ fn strange_status(operation: &'static str, status: u16) -> BackendError {
     if status >= 500 { error.with_code(Code::Indeterminate) } else { error }
 }
 
-/// Refuses what spans tenants: a server hands out one at a time.
-pub(crate) fn every_tenant(operation: &'static str) -> BackendError {
-    let message = "a server shows one tenant at a time; ask for each";
-    BackendError::new(ErrorKind::Unsupported, BACKEND, operation, message)
-}
-
 /// Encodes what is not a letter, a digit or `-_.~`, fit for a path, a query and a header.
-pub(crate) fn percent_encode(text: &str) -> String {
+pub fn percent_encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
@@ -179,4 +180,14 @@ pub(crate) fn percent_encode(text: &str) -> String {
         }
     }
     encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_encoded_for_paths() {
+        assert_eq!(percent_encode("$streams a/ö"), "%24streams%20a%2F%C3%B6");
+    }
 }

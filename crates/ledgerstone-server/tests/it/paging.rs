@@ -1,0 +1,123 @@
+//! Pages of events that callers seldom meet: with holes in them, and with nothing else.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_core::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use ledgerstone::core::{
+    Appended, Batch, Capabilities, EventStore, EventStoreError, EventType, Frames, Heads, LogHead, Mark,
+    Position, Query, QueryItem, Selection, TenantScope,
+};
+use ledgerstone::engine::ReadModelOptions;
+use ledgerstone::stores::{Resources, open};
+use ledgerstone_server::api::state::ApiLimits;
+use ledgerstone_server::serve::ServeOptions;
+use ledgerstone_testkit::conformance::{CaseResult, Trials};
+use serde_json::Value;
+
+use crate::running::{Running, running};
+
+pub(crate) fn add(trials: &mut Trials) {
+    trials.add("paging::each_hole_is_told_once_in_either_direction", holes);
+    trials.add("paging::a_client_reads_on_across_empty_pages", empty_pages);
+}
+
+/// Reads a page; answers the positions of its events, those of its holes, and where it came to if there is more.
+async fn page(server: &Running, query: &str) -> (Vec<u64>, Vec<u64>, Option<u64>) {
+    let page = server.get(&format!("/v1/events?limit=1&{query}")).await.json();
+    let list = |name: &str| page[name].as_array().cloned().unwrap_or_default();
+    let number = |value: &Value| value.as_u64().expect("a position");
+    let events = list("events").iter().map(|event| number(&event["position"])).collect();
+    let holes = list("holes");
+    let holes = holes.iter().flat_map(|hole| number(&hole["from"])..=number(&hole["to"])).collect();
+    (events, holes, (page["more"] == true).then(|| number(&page["read_to"])))
+}
+
+async fn holes() -> CaseResult {
+    let server = running().await;
+    for stream in ["gone-1", "kept-1", "gone-1", "gone-1", "kept-1", "gone-1"] {
+        server.append(stream, "Noted").await;
+    }
+    assert_eq!(server.call("DELETE", "/v1/streams/gone-1", &[], "").await.status, 200);
+    let mut seen = Vec::new();
+    let mut after = Some(0);
+    while let Some(from) = after {
+        let (events, holes, next) = page(&server, &format!("after={from}")).await;
+        seen.push((events, holes));
+        after = next;
+    }
+    assert_eq!(seen, [(vec![2], vec![1]), (vec![5], vec![3, 4]), (vec![], vec![6])]);
+    seen.clear();
+    let mut up_to = Some(7);
+    while let Some(to) = up_to {
+        let (events, mut holes, next) = page(&server, &format!("direction=backwards&up_to={}", to - 1)).await;
+        holes.sort_unstable();
+        seen.push((events, holes));
+        up_to = next;
+    }
+    assert_eq!(seen, [(vec![5], vec![6]), (vec![2], vec![3, 4]), (vec![], vec![1])]);
+    Ok(())
+}
+
+async fn empty_pages() -> CaseResult {
+    let mut backend = open(&"memory:".parse()?, &Resources::default()).await?;
+    backend.events = Arc::new(Dripping(backend.events));
+    let limits = ApiLimits { page_time: std::time::Duration::ZERO, ..ApiLimits::default() };
+    let options = ServeOptions { limits, ..ServeOptions::default() };
+    let server = Running::over(backend, ReadModelOptions::default(), options).await?;
+    for event_type in ["Opened", "Named", "Named", "Closed", "Named"] {
+        server.append("account-1", event_type).await;
+    }
+    let (events, _, more) = page(&server, "type=Closed").await;
+    assert_eq!((events, more), (vec![], Some(1)), "the page is empty, and not the last");
+
+    let resources = Resources { http: Some(Arc::new(server.client.clone())), ..Resources::default() };
+    let client = open(&format!("http://{}", server.address).parse()?, &resources).await?;
+    let closed = QueryItem { types: vec![EventType::new("Closed")?], ..QueryItem::default() };
+    let selection = Selection { query: Query::from(closed), ..Selection::all() };
+    let frames: Vec<_> = client.events.read(selection).try_collect().await?;
+    let found: Vec<_> =
+        frames.iter().flat_map(|frame| &frame.events).map(|event| event.position().0).collect();
+    assert_eq!(found, [4]);
+    let read_to: Vec<_> = frames.iter().map(|frame| frame.read_to.0).collect();
+    assert_eq!(read_to, [1, 2, 3, 4, 5], "the position moves on where nothing matches");
+    Ok(())
+}
+
+/// A store that yields a frame for each position, as a slow one does between two matches.
+#[derive(Debug)]
+struct Dripping(Arc<dyn EventStore>);
+
+#[async_trait]
+impl EventStore for Dripping {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+
+    async fn append(&self, batch: Batch) -> Result<Appended, EventStoreError> {
+        self.0.append(batch).await
+    }
+
+    fn read(&self, selection: Selection) -> Frames {
+        let Some(last) = selection.up_to else { return self.0.read(selection) };
+        let store = Arc::clone(&self.0);
+        let positions = futures_util::stream::iter(selection.after.0..last.0);
+        let frames = positions.flat_map(move |after| {
+            store.read(selection.clone().after(Position(after)).up_to(Position(after + 1)))
+        });
+        frames.boxed()
+    }
+
+    async fn head(&self) -> Result<LogHead, EventStoreError> {
+        self.0.head().await
+    }
+
+    fn changes(&self) -> BoxStream<'static, Heads> {
+        self.0.changes()
+    }
+
+    async fn marks(&self, tenant: TenantScope, prefix: &str) -> Result<Vec<Mark>, EventStoreError> {
+        self.0.marks(tenant, prefix).await
+    }
+}
