@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::cursor::is_removed;
 use crate::decide::{Changes, Ledger, condition_sees};
+use crate::sqlite::events::checksum::checksum;
 use crate::sqlite::events::id_index::id_key;
 use crate::sqlite::events::marks;
 use crate::sqlite::events::plan::{Planner, Source, Walk};
@@ -206,7 +207,8 @@ impl Writer {
         let mut put = self.connection.prepare_cached(table(append.log).insert).map_err(failed("append"))?;
         for (event, position) in events.iter().zip(range.first.0..) {
             let (record, data) = event.encoded.parts();
-            put.execute(params![as_sql(position), record, data]).map_err(failed("append"))?;
+            let row = params![as_sql(position), checksum(record, data), record, data];
+            put.execute(row).map_err(failed("append"))?;
         }
         let mut tail = self.shared.tail(append.log).write();
         let last = range.revision.map_or(0, |last| last.0);

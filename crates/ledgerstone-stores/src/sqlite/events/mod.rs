@@ -2,6 +2,9 @@
 
 #[cfg(test)]
 mod alike_tests;
+mod checksum;
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 mod file_tests;
 mod filter;
@@ -34,6 +37,7 @@ use crate::cursor::Cursor;
 use crate::group_commit::{GroupCommit, IndexTerms, ReadLog};
 use crate::removals::Removals;
 use crate::sqlite::database::Database;
+pub(crate) use crate::sqlite::events::checksum::checksum;
 pub(crate) use crate::sqlite::events::ledger::PUT_TENANT;
 use crate::sqlite::events::reading::Reading;
 pub(crate) use crate::sqlite::events::records::{as_sql, table};
