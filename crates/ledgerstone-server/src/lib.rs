@@ -12,6 +12,7 @@ pub mod exit;
 pub mod export;
 pub mod failure;
 pub mod import;
+pub mod log_check;
 pub mod log_digest;
 pub mod output;
 pub mod progress_bar;

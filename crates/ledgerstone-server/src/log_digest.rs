@@ -1,7 +1,7 @@
 //! Digests of logs: whether two logs hold the same records at the same positions.
 
 use futures_util::StreamExt as _;
-use ledgerstone::core::{EventStore, Heads, LogKind, Position, Selection, TenantScope};
+use ledgerstone::core::{EventStore, Frame, Heads, LogKind, Position, Selection, TenantScope};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -27,6 +27,16 @@ impl LogDigest {
         tenant: &TenantScope,
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<Self, Failure> {
+        Self::visiting(events, tenant, progress, &mut |_, _| {}).await
+    }
+
+    /// Reads a log up to its heads and shows every frame to `visit`.
+    pub async fn visiting(
+        events: &dyn EventStore,
+        tenant: &TenantScope,
+        progress: &(dyn Fn(u64) + Send + Sync),
+        visit: &mut (dyn FnMut(LogKind, &Frame) + Send),
+    ) -> Result<Self, Failure> {
         let heads = events.head().await?.heads;
         let mut hasher = Sha256::new();
         let mut counts = [0, 0];
@@ -42,6 +52,7 @@ impl LogDigest {
                 for event in &frame.events {
                     hasher.update(event.as_bytes());
                 }
+                visit(kind, &frame);
                 *count += frame.events.len() as u64;
                 progress(*count);
             }

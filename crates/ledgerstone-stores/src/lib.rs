@@ -8,6 +8,7 @@ mod decide;
 mod group_commit;
 #[cfg(feature = "http")]
 pub mod http;
+mod inspection;
 pub mod memory;
 mod ownership;
 mod removals;
@@ -17,8 +18,9 @@ pub mod sqlite;
 mod staged;
 mod terms;
 
-pub use backend::{Adapter, Backend, Resources, owner_of, restore};
+pub use backend::{Adapter, Backend, Resources, inspect, owner_of, restore};
 pub use group_commit::{CommitLog, GroupCommit, ReadLog, Staged, Verdict};
+pub use inspection::Inspection;
 pub use ownership::{Owner, Ownership};
 pub use restore::Restore;
 

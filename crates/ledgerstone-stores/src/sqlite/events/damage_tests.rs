@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::group_commit::GroupCommit;
 use crate::sqlite::database::Database;
 use crate::sqlite::events::SqliteEvents;
+use crate::sqlite::events::inspect::inspect;
 use crate::sqlite::events::tail::RUN;
 
 fn open(path: &Path) -> GroupCommit<SqliteEvents> {
@@ -121,4 +122,56 @@ async fn a_store_whose_newest_records_are_damaged_says_so_when_it_is_opened() {
     let error = opened.expect_err("damaged");
     assert_eq!(error.code(), Code::Corrupt);
     assert!(error.to_string().contains(&format!("position {newest} is damaged")), "{error}");
+}
+
+/// Merges every run, so that the index has much to disagree about.
+async fn whole(path: &Path) {
+    let store = filled(path).await;
+    store.close().await;
+}
+
+fn problems(path: &Path) -> Vec<String> {
+    inspect(path).expect("looked at").problems
+}
+
+#[tokio::test]
+async fn an_inspection_finds_nothing_in_a_sound_store_even_while_it_is_open() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.db");
+    let store = filled(&path).await;
+    let found = inspect(&path).expect("looked at");
+    assert_eq!((found.application, found.system), (RUN * 3, 0));
+    assert!(found.index_entries > RUN * 4, "{found:?}");
+    assert_eq!(found.problems, Vec::<String>::new());
+    store.close().await;
+    assert_eq!(problems(&path), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_inspection_names_every_damaged_event() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.db");
+    whole(&path).await;
+    run_sql(&path, "UPDATE events SET data = x'00' WHERE position IN (7, 100)");
+    let problems = problems(&path);
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].contains("position 7 ") && problems[1].contains("position 100 "), "{problems:?}");
+}
+
+#[tokio::test]
+async fn an_inspection_finds_an_index_that_lies() {
+    let lies = [
+        "DELETE FROM postings WHERE term = (SELECT min(term) FROM postings)",
+        "DELETE FROM event_ids WHERE first = (SELECT max(first) FROM event_ids)",
+        "UPDATE postings SET first = first + 1 WHERE first = 1 AND term = (SELECT max(term) FROM postings)",
+        "UPDATE postings SET positions = x'09' WHERE term = (SELECT max(term) FROM postings)",
+        "DELETE FROM tenants",
+    ];
+    for lie in lies {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("app.db");
+        whole(&path).await;
+        run_sql(&path, lie);
+        assert!(!problems(&path).is_empty(), "{lie}");
+    }
 }

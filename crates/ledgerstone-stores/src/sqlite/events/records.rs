@@ -124,6 +124,25 @@ impl Table {
         Ok(())
     }
 
+    /// Hands every event to `each`, with its payload, or what is wrong with it.
+    pub(crate) fn each_whole(
+        &self,
+        connection: &Connection,
+        mut each: impl FnMut(u64, Result<RecordedEvent, BackendError>),
+    ) -> Result<(), BackendError> {
+        let mut statement = connection.prepare(self.forwards).map_err(failed("read"))?;
+        let mut rows = statement.query([i64::MIN, i64::MAX]).map_err(failed("read"))?;
+        while let Some(row) = rows.next().map_err(failed("read"))? {
+            let position = from_sql(row.get(0).map_err(failed("read"))?);
+            let mut page = PageBuilder::new(1, 1024);
+            let event = page.push(row).and_then(|()| page.finish()).map(|mut events| events.pop());
+            if let Some(event) = event.transpose() {
+                each(position, event);
+            }
+        }
+        Ok(())
+    }
+
     /// Prepares reading single events.
     pub(crate) fn whole<'c>(&self, connection: &'c Connection) -> Result<CachedStatement<'c>, BackendError> {
         connection.prepare_cached(self.whole).map_err(failed("read"))
