@@ -6,6 +6,9 @@ mod checksum;
 #[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod failing_disk_tests;
+#[cfg(test)]
 mod file_tests;
 mod filter;
 mod id_index;
