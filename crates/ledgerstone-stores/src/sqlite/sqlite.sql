@@ -79,7 +79,8 @@ CREATE TABLE marks (
 
 CREATE INDEX marks_by_expiry ON marks (expires_at) WHERE expires_at IS NOT NULL;
 
--- log (the id), epoch, seed (of the hashes), indexed and indexed_system (how far postings reach).
+-- log (the id), epoch, seed (of the hashes), indexed and indexed_system (how far postings reach),
+-- retired (the highest version of any mark that went away).
 CREATE TABLE meta (
     name TEXT PRIMARY KEY,
     value ANY NOT NULL

@@ -98,6 +98,10 @@ impl Ledger for Writer {
         marks::get(&self.connection, tenant, name)
     }
 
+    fn retired(&mut self) -> Result<u64, BackendError> {
+        marks::retired(&self.connection)
+    }
+
     fn put(&mut self, staged: &mut Staged, changes: Changes) -> Result<(), BackendError> {
         self.wrote = true;
         if !staged.events.is_empty() {
