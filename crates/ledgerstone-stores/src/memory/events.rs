@@ -115,7 +115,8 @@ impl State {
     fn frame(&self, cursor: &mut Cursor) -> Frame {
         let mut frame = Frame::default();
         let events = self.events(cursor.selection.log);
-        while !cursor.is_done() && frame.events.len() < FRAME_EVENTS {
+        let is_full = |frame: &Frame| frame.events.len().max(frame.holes.len()) >= FRAME_EVENTS;
+        while !cursor.is_done() && !is_full(&frame) {
             let next = self.next_candidate(cursor);
             let event = next.and_then(|next| events.get(usize::try_from(next).ok()?.checked_sub(1)?));
             match event {

@@ -20,6 +20,8 @@ mod merge;
 mod plan;
 mod postings;
 mod reading;
+#[cfg(test)]
+mod reading_tests;
 mod records;
 mod shared;
 mod stream_cache;
