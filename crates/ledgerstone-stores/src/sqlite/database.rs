@@ -143,12 +143,18 @@ impl Database {
     }
 }
 
+/// A store that could not be made to its end has tables, and neither an identity nor an event.
+const IS_BEGUN: &str = "SELECT EXISTS (SELECT 1 FROM meta) OR EXISTS (SELECT 1 FROM events)";
+
 /// Opens a file of ours to look at it, beside whoever writes to it.
 pub(crate) fn look_at(path: &Path) -> Result<Connection, BackendError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed("open"))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed("open"))?;
-    if steps_taken(&connection, path)? == STEPS.len() {
+    let is_begun = |row: &rusqlite::Row<'_>| row.get(0);
+    if steps_taken(&connection, path)? == STEPS.len()
+        && connection.query_row(IS_BEGUN, [], is_begun).map_err(failed("open"))?
+    {
         return Ok(connection);
     }
     let message = format!("{} holds no store yet; the first append or import makes it", path.display());

@@ -163,7 +163,7 @@ async fn an_inspection_finds_an_index_that_lies() {
     let lies = [
         "DELETE FROM postings WHERE term = (SELECT min(term) FROM postings)",
         "DELETE FROM event_ids WHERE first = (SELECT max(first) FROM event_ids)",
-        "UPDATE postings SET first = first + 1 WHERE first = 1 AND term = (SELECT max(term) FROM postings)",
+        "UPDATE postings SET first = first + 1 WHERE first = 1 AND term = (SELECT max(term) FROM postings WHERE first = 1)",
         "UPDATE postings SET positions = x'09' WHERE term = (SELECT max(term) FROM postings)",
         "DELETE FROM tenants",
     ];
@@ -174,4 +174,16 @@ async fn an_inspection_finds_an_index_that_lies() {
         run_sql(&path, lie);
         assert!(!problems(&path).is_empty(), "{lie}");
     }
+}
+
+#[tokio::test]
+async fn a_store_that_was_not_made_to_its_end_is_not_damaged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.db");
+    drop(Database::open(&path).expect("tables, and nothing in them"));
+    assert_eq!(inspect(&path).expect_err("no store").code(), Code::NotFound);
+    open(&path).close().await;
+    assert_eq!(problems(&path), Vec::<String>::new());
+    run_sql(&path, "DELETE FROM meta WHERE name = 'seed'");
+    assert_eq!(inspect(&path).expect_err("no seed").code(), Code::Corrupt);
 }
