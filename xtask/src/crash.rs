@@ -1,4 +1,4 @@
-//! `cargo xtask crash` and `soak`: imports killed at any moment must end where undisturbed ones do.
+//! `cargo xtask crash` and `soak`: imports killed, or failed by the disk, must end where undisturbed ones do.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::checkout::Checkout;
+use crate::failing_disk::FailingDisk;
 use crate::product::Product;
 use crate::scratch::Scratch;
 use crate::terminal::{heading, say};
@@ -21,13 +22,15 @@ struct Trial {
     events: u64,
     streams: u64,
     kills: u64,
+    /// How many imports meet a failing disk.
+    faults: u64,
     seed: u64,
 }
 
 impl Trial {
     fn of(kills: u64) -> Self {
         let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs());
-        Self { events: 20_000, streams: 700, kills, seed }
+        Self { events: 20_000, streams: 700, kills, faults: kills, seed }
     }
 
     /// Writes the events of the trial as an import reads them; the same seed gives the same events.
@@ -45,7 +48,8 @@ impl Trial {
     }
 }
 
-/// Kills an import as often as `words` say (20 times unless told) and compares the stores.
+/// Kills an import as often as `words` say (20 times unless told), lets the disk fail as often, and compares
+/// the stores.
 pub(crate) fn run(checkout: &Checkout, words: &[String]) -> Result<()> {
     let kills = number(words, 20, "kills")?;
     let product = Product::build(checkout)?;
@@ -88,6 +92,13 @@ fn round(product: &Product, trial: Trial) -> Result<()> {
         ensure!(found == expected, "{trial:?}: a store differs after {done} kills ({} events)", found.len());
     }
     say(format!("{done} kills over {stores} stores, no difference"));
+    if trial.faults > 0
+        && let Some(disk) = FailingDisk::create()?
+    {
+        disk.imports(product, &file, &expected, trial.faults, &mut dice)?;
+        disk.appends(product, &mut dice)?;
+        say(format!("{} imports on a failing disk, no difference", trial.faults));
+    }
     Ok(())
 }
 
@@ -116,7 +127,7 @@ fn kill_until_finished(
 }
 
 /// Leaves out what may differ between two imports of one file: when it was recorded, and into which log.
-fn comparable(events: Vec<Value>) -> Vec<Value> {
+pub(crate) fn comparable(events: Vec<Value>) -> Vec<Value> {
     let without_time = |mut event: Value| {
         if let Some(fields) = event.as_object_mut() {
             fields.remove("recorded_at");
@@ -135,10 +146,10 @@ fn number(words: &[String], otherwise: u64, what: &str) -> Result<u64> {
 }
 
 /// Numbers that look random and come back for the same seed (SplitMix64, Steele et al. 2014).
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -158,7 +169,7 @@ mod tests {
     use super::{Dice, Trial, comparable, number, round};
     use crate::product::Product;
 
-    const SMALL: Trial = Trial { events: 20, streams: 3, kills: 3, seed: 5 };
+    const SMALL: Trial = Trial { events: 20, streams: 3, kills: 3, faults: 0, seed: 5 };
 
     #[test]
     fn a_store_that_replaces_itself_in_one_step_survives_every_kill() {

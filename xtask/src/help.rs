@@ -43,8 +43,9 @@ const VERBS: &[Verb] = &[
     Verb {
         usage: "crash [KILLS]",
         does: &[
-            "Kills an import again and again (20 times unless told), then compares",
-            "the store with one that was never disturbed.",
+            "Kills an import again and again (20 times unless told), then lets the",
+            "disk fail as often, and compares the store with one that was never",
+            "disturbed.",
         ],
     },
     Verb {

@@ -5,6 +5,7 @@ mod checkout;
 mod ci;
 mod crash;
 mod data;
+mod failing_disk;
 mod feature;
 mod format;
 mod help;

@@ -37,7 +37,8 @@ use crate::text::InvalidName;
 /// 10. *Removed is gone.* Events that a truncation or a tombstone of their stream covers are not read,
 ///     and are reported as holes; conditions do not see them, except by a unique tag. Heads and
 ///     revisions never go back, and a tombstoned stream takes no more events.
-/// 11. *Marked.* Marks change only as the batch says, with it or not at all; they take no position.
+/// 11. *Marked.* Marks change only as the batch says, with it or not at all; they take no position. The
+///     version of a mark never comes back, not even after the mark went away and was made anew.
 /// 12. *Apart.* One tenant's streams, tags, ids of streams and marks are never another's.
 /// 13. *Bounded.* What is above [`Capabilities::limits`] is refused before anything is written.
 /// 14. *Timed.* `recorded_at` never falls along positions, and a span of it is read as such.

@@ -22,7 +22,8 @@ pub struct Mark {
     pub tenant: Tenant,
     /// Its name.
     pub name: MarkName,
-    /// How often it was changed, from 1.
+    /// Rises with every change, and never comes back: a mark that is made begins above every version that
+    /// any mark of the store had when it went away; at 1 if none did.
     pub version: u64,
     /// The number that it has risen to, 0 for marks that do not count.
     pub number: u64,
@@ -87,19 +88,23 @@ impl MarkChange {
 
     /// Applies the change to what stands now: the mark afterwards (`None`: absent), or a refusal.
     ///
-    /// An expired mark counts as absent.
+    /// An expired mark counts as absent. `retired` is the highest version of any mark that went away: a new
+    /// one begins above it, so that a holder of an earlier one can never take it for its own.
     pub fn apply(
         &self,
         tenant: &Tenant,
         now: Timestamp,
         current: Option<&Mark>,
+        retired: u64,
     ) -> Result<Option<Mark>, MarkNotMet> {
+        let last = current.map_or(retired, |mark| mark.version.max(retired));
         let current = current.filter(|mark| !mark.is_expired(now));
         let version = current.map_or(0, |mark| mark.version);
+        let before = current.map_or(last, |mark| mark.version);
         let fresh = |number: u64, value: Bytes, keep_for: Option<Duration>| Mark {
             tenant: tenant.clone(),
             name: self.name().clone(),
-            version: version.saturating_add(1),
+            version: before.saturating_add(1),
             number,
             value,
             expires_at: keep_for.map(|keep_for| now.plus(keep_for)),

@@ -7,6 +7,7 @@ mod doctor;
 mod events;
 mod events_append;
 mod events_digest;
+mod events_verify;
 mod explain;
 mod export;
 mod import;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ledgerstone::core::{Clock, Code, ErrorKind, HttpClient, IdSource, Locator, SystemClock, TimeOrderedIds};
 use ledgerstone::engine::{ReadModelOptions, ReadModels};
 use ledgerstone::http::{ClientOptions, ReqwestClient};
-use ledgerstone::stores::{Backend, Owner, Resources, open, owner_of};
+use ledgerstone::stores::{Backend, Inspection, Owner, Resources, inspect, open, owner_of};
 
 use crate::app::App;
 use crate::failure::Failure;
@@ -106,6 +106,16 @@ pub async fn owner(locator: &Locator) -> Result<Option<Owner>, Failure> {
     // Looking at a lock may wait for a moment.
     let owner = tokio::task::spawn_blocking(move || owner_of(&locator)).await.map_err(anyhow::Error::new)?;
     Ok(owner.filter(|owner| owner.pid != std::process::id()))
+}
+
+/// Looks at the files of a store, whoever has it open; nothing where it has none here.
+pub async fn inspect_files(locator: &Locator) -> Result<Option<Inspection>, Failure> {
+    if is_missing(locator) {
+        return Ok(None);
+    }
+    let locator = locator.clone();
+    let inspected = tokio::task::spawn_blocking(move || inspect(&locator)).await;
+    Ok(inspected.map_err(anyhow::Error::new)??)
 }
 
 /// Tells whether a locator names a file that is not there.

@@ -11,11 +11,12 @@ use ledgerstone::core::{
     TenantScope, Timestamp,
 };
 use ledgerstone::engine::PARKED;
-use ledgerstone::stores::Owner;
+use ledgerstone::stores::{Inspection, Owner};
 use serde::Serialize;
 
-use crate::compose::{Access, Opened, clock, is_missing, open_store, owner};
+use crate::compose::{Access, Opened, clock, inspect_files, is_missing, open_store, owner};
 use crate::failure::Failure;
+use crate::log_check::{LogCheck, check_log};
 use crate::output::grouped;
 use crate::settings::Settings;
 
@@ -53,8 +54,8 @@ const PLAUSIBLE_SINCE_MICROS: i64 = 1_704_067_200_000_000;
 /// How far behind the log a clock may be before somebody should look.
 const CLOCK_SLACK: Duration = Duration::from_secs(5);
 
-/// Looks at the configured store and at what surrounds it.
-pub async fn examine(settings: &Settings) -> Vec<Finding> {
+/// Looks at the configured store and at what surrounds it; if `deep`, at every event too.
+pub async fn examine(settings: &Settings, deep: bool) -> Vec<Finding> {
     let mut findings = configuration(settings);
     let now = clock().now();
     if now.as_micros() < PLAUSIBLE_SINCE_MICROS {
@@ -87,15 +88,26 @@ pub async fn examine(settings: &Settings) -> Vec<Finding> {
         findings.push(finding("store", Health::Note, detail));
         return findings;
     }
+    let files = if deep { inspect_files(&settings.store).await } else { Ok(None) };
+    let files = files.unwrap_or_else(|failure| {
+        findings.push(failed("files", &failure));
+        None
+    });
     match open_store(settings, Access::Read).await {
         Ok(opened) => {
-            let looked = store(&opened, &mut findings).await;
+            let mut looked = store(&opened, &mut findings).await;
+            if deep && looked.is_ok() {
+                looked = log(&opened, files, &mut findings).await;
+            }
             opened.backend.close().await;
             if let Err(failure) = looked {
                 findings.push(failed("store", &failure));
             }
         }
-        Err(failure) => findings.push(failed("store", &failure)),
+        Err(failure) => {
+            findings.push(failed("store", &failure));
+            damage(&LogCheck::default().with_files(files), &mut findings);
+        }
     }
     findings
 }
@@ -218,10 +230,34 @@ async fn store(opened: &Opened, findings: &mut Vec<Finding>) -> Result<(), Failu
     Ok(())
 }
 
-async fn newest(opened: &Opened) -> Result<Option<Timestamp>, Failure> {
+/// Looks at every event.
+async fn log(opened: &Opened, files: Option<Inspection>, findings: &mut Vec<Finding>) -> Result<(), Failure> {
+    let check = check_log(&*opened.backend.events, &everyone(opened), &|_| {}).await?.with_files(files);
+    damage(&check, findings);
+    let digest = check.digest.filter(|_| check.problems.is_empty());
+    findings.extend(digest.map(|digest| {
+        let detail = format!("every event is sound, digest {}", digest.digest);
+        finding("log", Health::Well, detail)
+    }));
+    Ok(())
+}
+
+fn damage(check: &LogCheck, findings: &mut Vec<Finding>) {
+    findings.extend(check.problems.iter().map(|problem| finding("log", Health::Problem, problem)));
+    if check.unlisted > 0 {
+        let detail = format!("{} more problems", grouped(check.unlisted));
+        findings.push(finding("log", Health::Problem, detail));
+    }
+}
+
+/// Returns the scope of what concerns the whole store.
+fn everyone(opened: &Opened) -> TenantScope {
     let all = opened.backend.events.capabilities().all_tenants;
-    let scope = if all { TenantScope::All } else { TenantScope::default() };
-    let newest = Selection::all().of(scope).log(LogKind::Application).backwards().limit(1);
+    if all { TenantScope::All } else { TenantScope::default() }
+}
+
+async fn newest(opened: &Opened) -> Result<Option<Timestamp>, Failure> {
+    let newest = Selection::all().of(everyone(opened)).log(LogKind::Application).backwards().limit(1);
     let mut frames = opened.backend.events.read(newest);
     while let Some(frame) = frames.next().await {
         if let Some(event) = frame?.events.first() {
@@ -263,8 +299,7 @@ async fn read_model(
 }
 
 async fn parked(opened: &Opened, name: &CollectionName) -> Result<Vec<Finding>, Failure> {
-    let all = opened.backend.events.capabilities().all_tenants;
-    let scope = if all { TenantScope::All } else { TenantScope::default() };
+    let scope = everyone(opened);
     let collection = CollectionRef::Live(name.clone());
     let count = opened.backend.documents.count(&collection, &scope, &Filter::All).await?;
     if count == 0 {

@@ -14,6 +14,7 @@ pub mod export;
 pub mod failure;
 pub mod import;
 pub mod json_words;
+pub mod log_check;
 pub mod log_digest;
 pub mod output;
 pub mod progress_bar;

@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt as _;
 use ledgerstone::core::{
-    CountEnd, EventStore, Heads, LogEnd, LogIdentity, LogKind, Position, RecordedEvent, Selection,
+    CountEnd, EventStore, Frame, Heads, LogEnd, LogIdentity, LogKind, Position, RecordedEvent, Selection,
     TenantScope,
 };
 use serde::Serialize;
@@ -30,6 +30,16 @@ impl LogDigest {
         tenant: &TenantScope,
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<Self, Failure> {
+        Self::visiting(events, tenant, progress, &mut |_, _| {}).await
+    }
+
+    /// Reads a log up to its heads and shows every frame to `visit`.
+    pub async fn visiting(
+        events: &dyn EventStore,
+        tenant: &TenantScope,
+        progress: &(dyn Fn(u64) + Send + Sync),
+        visit: &mut (dyn FnMut(LogKind, &Frame) + Send),
+    ) -> Result<Self, Failure> {
         let heads = events.head().await?.heads;
         let mut tally = LogTally::default();
         for kind in [LogKind::Application, LogKind::System] {
@@ -42,6 +52,7 @@ impl LogDigest {
             while let Some(frame) = frames.next().await {
                 let frame = frame?;
                 frame.events.iter().for_each(|event| tally.take(event));
+                visit(kind, &frame);
                 progress(tally.events());
             }
         }

@@ -10,6 +10,7 @@ use ledgerstone_core::{
     SystemClock, TimeOrderedIds, nearest,
 };
 
+use crate::inspection::Inspection;
 use crate::ownership::{Owner, Ownership};
 use crate::restore::Restore;
 
@@ -89,6 +90,9 @@ impl Backend {
 /// Opens a locator to restore into it.
 type OpenRestore = fn(&Locator) -> Result<Box<dyn Restore>, BackendError>;
 
+/// Looks at the files of what a locator names.
+type Inspect = fn(&Locator) -> Result<Inspection, BackendError>;
+
 /// A row of the table of adapters.
 #[derive(Debug, Clone, Copy)]
 pub struct Adapter {
@@ -104,6 +108,8 @@ pub struct Adapter {
     pub(crate) owner: fn(&Locator) -> Option<Owner>,
     /// Opens what a locator names to restore into it, where that can be done.
     pub(crate) restore: Option<OpenRestore>,
+    /// Looks at the files of what a locator names, where it has files.
+    pub(crate) inspect: Option<Inspect>,
 }
 
 /// Every scheme that some build of ledgerstone knows, with the feature that it needs.
@@ -149,6 +155,14 @@ pub fn restore(locator: &Locator) -> Result<Box<dyn Restore>, BackendError> {
         return Err(BackendError::new(ErrorKind::Unsupported, adapter.scheme, "restore", message));
     };
     restore(locator)
+}
+
+/// Looks at the files of what a locator names without changing them, whoever has it open; it blocks.
+///
+/// Nothing is answered where the backend has no files of its own here.
+pub fn inspect(locator: &Locator) -> Result<Option<Inspection>, BackendError> {
+    let adapter = find_adapter(crate::ADAPTERS, locator)?;
+    adapter.inspect.map(|inspect| inspect(locator)).transpose()
 }
 
 /// Refuses parameters of a locator that nobody understands.

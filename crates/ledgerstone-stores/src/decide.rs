@@ -38,6 +38,8 @@ pub(crate) trait Ledger {
     ) -> Result<Option<Position>, BackendError>;
     /// Returns a mark, expired or not.
     fn mark(&mut self, tenant: &Tenant, name: &MarkName) -> Result<Option<Mark>, BackendError>;
+    /// Returns the highest version of any mark that went away.
+    fn retired(&mut self) -> Result<u64, BackendError>;
     /// Takes the events, which are stamped, and the changes beside them.
     fn put(&mut self, staged: &mut Staged, changes: Changes) -> Result<(), BackendError>;
 }
@@ -118,7 +120,8 @@ fn judge<L: Ledger>(
     let mut changes = Changes { recorded_at: now, ..Changes::default() };
     for change in &staged.marks {
         let current = ledger.mark(&staged.tenant, change.name())?;
-        match change.apply(&staged.tenant, now, current.as_ref()) {
+        let retired = ledger.retired()?;
+        match change.apply(&staged.tenant, now, current.as_ref(), retired) {
             Ok(after) => changes.marks.push((change.name().clone(), after)),
             Err(ledgerstone_core::MarkNotMet) => {
                 let current = current.filter(|mark| !mark.is_expired(now));

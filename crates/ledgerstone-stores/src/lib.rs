@@ -9,6 +9,7 @@ mod decide;
 mod group_commit;
 #[cfg(feature = "http")]
 pub mod http;
+mod inspection;
 pub mod memory;
 mod ownership;
 mod removals;
@@ -18,9 +19,10 @@ pub mod sqlite;
 mod staged;
 mod terms;
 
-pub use backend::{Adapter, Backend, Resources, owner_of, restore};
+pub use backend::{Adapter, Backend, Resources, inspect, owner_of, restore};
 pub use connection::{CallError, Connection, percent_encode};
 pub use group_commit::{CommitLog, GroupCommit, ReadLog, Staged, Verdict};
+pub use inspection::Inspection;
 pub use ownership::{Owner, Ownership};
 pub use restore::Restore;
 

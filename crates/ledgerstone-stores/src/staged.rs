@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use ledgerstone_core::{
-    AppendCondition, Batch, EncodedEvent, EventData, ExpectedRevision, InvalidBatch, InvalidName, LogKind,
-    MarkChange, Removal, Revision, StreamId, TRUNCATED, Tenant,
+    AppendCondition, Batch, EncodedEvent, EventData, EventType, ExpectedRevision, InvalidBatch, InvalidName,
+    LogKind, MarkChange, QueryItem, Removal, Revision, StreamId, TRUNCATED, Tag, Tenant,
 };
 use serde::Deserialize;
 
@@ -61,7 +61,7 @@ impl Staged {
             appends: Vec::with_capacity(batch.appends.len()),
             events: Vec::new(),
             terms: Vec::new(),
-            bytes: 0,
+            bytes: weight(batch.condition.as_ref(), &batch.marks),
             condition: batch.condition,
             marks: batch.marks,
         };
@@ -111,6 +111,25 @@ impl Staged {
     }
 }
 
+/// Returns what a condition and marks take in memory, roughly.
+fn weight(condition: Option<&AppendCondition>, marks: &[MarkChange]) -> usize {
+    let mark = |change: &MarkChange| {
+        let value = match change {
+            MarkChange::Swap { value: Some(value), .. } => value.len(),
+            _ => 0,
+        };
+        size_of::<MarkChange>() + change.name().as_str().len() + value
+    };
+    let item = |item: &QueryItem| {
+        let tags = item.tags.iter().map(|tag| size_of::<Tag>() + tag.as_str().len());
+        let types = item.types.iter().map(|name| size_of::<EventType>() + name.as_str().len());
+        let stream = item.stream.as_ref().map_or(0, |stream| stream.as_str().len());
+        size_of::<QueryItem>() + stream + tags.chain(types).sum::<usize>()
+    };
+    let items = condition.map(|condition| condition.fail_if_match.items()).unwrap_or_default();
+    items.iter().map(item).chain(marks.iter().map(mark)).sum()
+}
+
 #[derive(Deserialize)]
 struct Truncated {
     before: Revision,
@@ -132,4 +151,30 @@ fn removals(stream: Option<&StreamId>, events: &[EventData]) -> Result<Vec<Remov
         Ok(Removing::Below(truncated.before))
     });
     Ok(removals.collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use ledgerstone_core::{MarkName, Position, Query};
+
+    use super::*;
+
+    fn bytes(batch: Batch) -> usize {
+        Staged::new(batch, None).expect("a batch").bytes
+    }
+
+    #[test]
+    fn marks_and_conditions_count_as_events_do() {
+        let name = MarkName::new("lease").expect("a name");
+        let value = Some(Bytes::from(vec![0; 40_000]));
+        let swap = MarkChange::Swap { name, version: 0, value, keep_for: None };
+        assert!(bytes(Batch { marks: vec![swap], ..Batch::default() }) > 40_000);
+
+        let tags = (0..100).map(|n| Tag::new(format!("{n:0>200}")).expect("a tag"));
+        let fail_if_match = Query::any_of([QueryItem::tags(tags)]);
+        let condition = Some(AppendCondition { fail_if_match, after: Position::START });
+        assert!(bytes(Batch { condition, ..Batch::default() }) > 20_000);
+        assert_eq!(bytes(Batch::default()), 0);
+    }
 }

@@ -213,7 +213,7 @@ fn decode(text: &str) -> Result<Bytes, InvalidName> {
 pub struct MarkJson {
     /// Its name.
     pub name: MarkName,
-    /// How often it was changed, from 1.
+    /// Rises with every change and never comes back.
     pub version: u64,
     /// The number that it has risen to.
     #[serde(default)]

@@ -11,12 +11,16 @@ use crate::settings::{Overrides, Settings};
 
 /// Look whether all is well, without changing anything.
 #[derive(Debug, Args)]
-pub(super) struct Doctor {}
+pub(super) struct Doctor {
+    /// Read the whole store and check it, as events verify does
+    #[arg(long)]
+    deep: bool,
+}
 
 impl Doctor {
     pub(super) async fn run(&self, overrides: &Overrides, mut output: Output) -> Result<Exit, Failure> {
         let findings = match Settings::load(overrides) {
-            Ok(settings) => Box::pin(examine(&settings)).await,
+            Ok(settings) => Box::pin(examine(&settings, self.deep)).await,
             Err(error) => vec![failed("configuration", &Failure::from(error))],
         };
         let problems = findings.iter().filter(|finding| finding.health == Health::Problem).count();

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::Session;
 use super::events_append::Append;
 use super::events_digest::Digest;
+use super::events_verify::Verify;
 use super::selection_arguments::SelectionArguments;
 use crate::compose::Access;
 use crate::exit::Exit;
@@ -35,6 +36,8 @@ pub(super) enum Events {
     Types,
     /// Print a digest of every record, by which two logs can be compared
     Digest(Digest),
+    /// Read the whole store and check it: every record, number, time, batch and index entry
+    Verify(Verify),
 }
 
 /// Read the log or a part of it, oldest first.
@@ -85,6 +88,7 @@ impl Events {
             Self::Tail(command) => command.run(session).await,
             Self::Types => types(session).await,
             Self::Digest(command) => command.run(session).await,
+            Self::Verify(command) => command.run(session).await,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The progress of an import: a mark beside the events, which moves in the same commit as they do.
 
 use bytes::Bytes;
-use ledgerstone::core::{EventStore, Mark, MarkChange, MarkName, TenantScope};
+use ledgerstone::core::{EventStore, Mark, MarkChange, MarkName, Tenant, TenantScope};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -49,11 +49,24 @@ impl ProgressMark {
         Ok(Self { name, version, progress })
     }
 
-    /// Makes the change that stores a progress, and takes it as done.
+    /// Looks up which version a mark that was just made has got; one that exists counts on by one.
+    pub(super) async fn settle(&mut self, events: &dyn EventStore, tenant: &Tenant) -> Result<(), Failure> {
+        if self.version == 0 {
+            let scope = TenantScope::One(tenant.clone());
+            let marks = events.marks(scope, self.name.as_str()).await?;
+            let ours = serde_json::to_vec(&self.progress).unwrap_or_default();
+            let made = marks.iter().find(|mark| mark.name == self.name && mark.value == ours);
+            // Where somebody else has moved it already, the next change of ours must be refused.
+            self.version = made.map_or(u64::MAX, |mark| mark.version);
+        }
+        Ok(())
+    }
+
+    /// Makes the change that stores a progress, and takes it as done; [`settle`](Self::settle) it then.
     pub(super) fn advance(&mut self, progress: Progress) -> MarkChange {
         let value = serde_json::to_vec(&progress).unwrap_or_default();
         let version = self.version;
-        self.version = version.saturating_add(1);
+        self.version = if version == 0 { 0 } else { version.saturating_add(1) };
         self.progress = Some(progress);
         let name = self.name.clone();
         MarkChange::Swap { name, version, value: Some(Bytes::from(value)), keep_for: None }

@@ -133,7 +133,8 @@ async fn write(
     let mut written = Written::default();
     if chunk.rows.is_empty() {
         let change = mark.advance(progress);
-        append(&*events, Batch { tenant, marks: vec![change], ..Batch::default() }).await?;
+        append(&*events, Batch { tenant: tenant.clone(), marks: vec![change], ..Batch::default() }).await?;
+        mark.settle(&*events, &tenant).await?;
         return Ok((mark, written));
     }
     // A changed mark guards a batch, and ids are then looked up only if it fails. Ids of a row's own may
@@ -149,6 +150,7 @@ async fn write(
             let change = mark.advance(Progress { exact: false, ..stored });
             append(&*events, Batch { tenant: tenant.clone(), marks: vec![change], ..Batch::default() })
                 .await?;
+            mark.settle(&*events, &tenant).await?;
             written = one_by_one(&*events, &tenant, chunk).await?;
             let change = mark.advance(progress);
             append(&*events, Batch { tenant, marks: vec![change], ..Batch::default() }).await?;
@@ -158,8 +160,9 @@ async fn write(
     }
     let change = mark.advance(progress);
     if own {
-        append(&*events, Batch { tenant, marks: vec![change], ..Batch::default() }).await?;
+        append(&*events, Batch { tenant: tenant.clone(), marks: vec![change], ..Batch::default() }).await?;
     }
+    mark.settle(&*events, &tenant).await?;
     Ok((mark, written))
 }
 

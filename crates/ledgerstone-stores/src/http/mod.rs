@@ -21,6 +21,7 @@ pub(crate) const ADAPTER: Adapter = Adapter {
     open: |locator, resources| Box::pin(async move { open(&locator, &resources).await }),
     owner: |_| None,
     restore: None,
+    inspect: None,
 };
 
 /// The row of `https` locators.

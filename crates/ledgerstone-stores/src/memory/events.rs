@@ -49,6 +49,10 @@ struct State {
     ids: HashMap<(Tenant, Uuid), (LogKind, Position)>,
     removals: Removals,
     marks: BTreeMap<(Tenant, MarkName), Mark>,
+    /// No mark expires before.
+    next_expiry: Timestamp,
+    /// The highest version of any mark that went away.
+    retired: u64,
 }
 
 impl State {
@@ -61,6 +65,8 @@ impl State {
             ids: HashMap::new(),
             removals: Removals::default(),
             marks: BTreeMap::new(),
+            next_expiry: Timestamp::from_micros(i64::MAX),
+            retired: 0,
         }
     }
 
@@ -90,11 +96,27 @@ impl State {
         }
     }
 
+    /// Lets expired marks go.
+    fn clear_expired(&mut self, now: Timestamp) {
+        if now < self.next_expiry {
+            return;
+        }
+        let Self { marks, retired, .. } = self;
+        marks.retain(|_, mark| {
+            let expired = mark.is_expired(now);
+            *retired = if expired { mark.version.max(*retired) } else { *retired };
+            !expired
+        });
+        let next = self.marks.values().filter_map(|mark| mark.expires_at).min();
+        self.next_expiry = next.unwrap_or(Timestamp::from_micros(i64::MAX));
+    }
+
     /// Reads the next frame.
     fn frame(&self, cursor: &mut Cursor) -> Frame {
         let mut frame = Frame::default();
         let events = self.events(cursor.selection.log);
-        while !cursor.is_done() && frame.events.len() < FRAME_EVENTS {
+        let is_full = |frame: &Frame| frame.events.len().max(frame.holes.len()) >= FRAME_EVENTS;
+        while !cursor.is_done() && !is_full(&frame) {
             let next = self.next_candidate(cursor);
             let event = next.and_then(|next| events.get(usize::try_from(next).ok()?.checked_sub(1)?));
             match event {
@@ -157,6 +179,10 @@ impl Ledger for State {
         Ok(self.marks.get(&(tenant.clone(), name.clone())).cloned())
     }
 
+    fn retired(&mut self) -> Result<u64, BackendError> {
+        Ok(self.retired)
+    }
+
     fn put(&mut self, staged: &mut Staged, changes: Changes) -> Result<(), BackendError> {
         for append in &staged.appends {
             for event in staged.events.get(append.events.clone()).unwrap_or_default() {
@@ -175,11 +201,17 @@ impl Ledger for State {
         for (stream, removal) in changes.removals {
             self.removals.set(staged.tenant.as_str(), stream.as_str(), removal);
         }
+        if !changes.marks.is_empty() {
+            self.clear_expired(changes.recorded_at);
+        }
         for (name, mark) in changes.marks {
-            match mark {
-                Some(mark) => self.marks.insert((staged.tenant.clone(), name), mark),
-                None => self.marks.remove(&(staged.tenant.clone(), name)),
-            };
+            let key = (staged.tenant.clone(), name);
+            if let Some(mark) = mark {
+                self.next_expiry = mark.expires_at.map_or(self.next_expiry, |at| at.min(self.next_expiry));
+                self.marks.insert(key, mark);
+            } else if let Some(gone) = self.marks.remove(&key) {
+                self.retired = self.retired.max(gone.version);
+            }
         }
         Ok(())
     }

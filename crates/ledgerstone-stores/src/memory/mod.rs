@@ -23,6 +23,7 @@ pub(crate) const ADAPTER: Adapter = Adapter {
     open,
     owner: |_| None,
     restore: None,
+    inspect: None,
 };
 
 fn open(locator: Locator, resources: Resources) -> BoxFuture<'static, Result<Backend, BackendError>> {

@@ -143,6 +143,24 @@ impl Database {
     }
 }
 
+/// A store that could not be made to its end has tables, and neither an identity nor an event.
+const IS_BEGUN: &str = "SELECT EXISTS (SELECT 1 FROM meta) OR EXISTS (SELECT 1 FROM events)";
+
+/// Opens a file of ours to look at it, beside whoever writes to it.
+pub(crate) fn look_at(path: &Path) -> Result<Connection, BackendError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(failed("open"))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed("open"))?;
+    let is_begun = |row: &rusqlite::Row<'_>| row.get(0);
+    if steps_taken(&connection, path)? == STEPS.len()
+        && connection.query_row(IS_BEGUN, [], is_begun).map_err(failed("open"))?
+    {
+        return Ok(connection);
+    }
+    let message = format!("{} holds no store yet; the first append or import makes it", path.display());
+    Err(BackendError::new(ErrorKind::NotFound, BACKEND, "open", message))
+}
+
 /// Returns where the lock of a database file stands: beside it.
 pub(crate) fn lock_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -150,7 +168,8 @@ pub(crate) fn lock_path(path: &Path) -> PathBuf {
     name.into()
 }
 
-fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Result<(), BackendError> {
+/// Returns how many steps of the schema a file has taken; refuses what is not ours or newer.
+fn steps_taken(connection: &Connection, path: &Path) -> Result<usize, BackendError> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let id = pragma("application_id").map_err(failed("open"))?;
     let version = pragma("user_version").map_err(failed("open"))?;
@@ -169,6 +188,11 @@ fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Result<(), Back
         );
         return Err(misconfigured(Code::NewerSchema, message));
     }
+    Ok(taken)
+}
+
+fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Result<(), BackendError> {
+    let taken = steps_taken(connection, path)?;
     // The answer is a row, so it is not an update.
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(failed("open"))?;
     if taken == STEPS.len() {

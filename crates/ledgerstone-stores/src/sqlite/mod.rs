@@ -36,6 +36,7 @@ pub(crate) const ADAPTER: Adapter = Adapter {
     open,
     owner: |locator| owner_of_lock(&lock_path(&PathBuf::from(locator.place()))),
     restore: Some(|locator| Ok(Box::new(SqliteRestore::open(&PathBuf::from(locator.place()))?))),
+    inspect: Some(|locator| events::inspect(&PathBuf::from(locator.place()))),
 };
 
 fn open(locator: Locator, resources: Resources) -> BoxFuture<'static, Result<Backend, BackendError>> {

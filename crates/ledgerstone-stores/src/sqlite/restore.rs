@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _, ToSql, TransactionBehavior, p
 
 use crate::restore::Restore;
 use crate::sqlite::database::Database;
-use crate::sqlite::events::{PUT_TENANT, as_sql, head, head_name, identity, table};
+use crate::sqlite::events::{PUT_TENANT, as_sql, checksum, head, head_name, identity, table};
 use crate::sqlite::failure::{BACKEND, corrupt, failed};
 
 /// The row that stands from the first put until the last: the heads at which the restore began.
@@ -114,7 +114,8 @@ impl Restore for SqliteRestore {
             let bytes = event.as_bytes();
             let (record, data) = bytes.split_at(bytes.len().saturating_sub(event.payload().len()));
             let mut put = transaction.prepare_cached(table(event.log()).insert).map_err(failed("restore"))?;
-            put.execute(params![as_sql(event.position().0), record, data]).map_err(failed("restore"))?;
+            let row = params![as_sql(event.position().0), checksum(record, data), record, data];
+            put.execute(row).map_err(failed("restore"))?;
         }
         transaction.commit().map_err(failed("restore"))
     }

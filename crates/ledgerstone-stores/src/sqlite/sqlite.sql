@@ -3,16 +3,19 @@
 -- Appending touches the right edge of events or system_events and nothing else; what is looked up by
 -- stream, tag, type or id stands in postings and event_ids, which follow later, in sorted runs.
 
+-- sum: vouches for record and data, see events/checksum.rs; an event whose sum does not match is not read.
 -- record: everything of an event but its payload, in the layout of ledgerstone_core's record.rs.
 -- data: the payload, byte for byte; for JSON, `CAST(data AS TEXT)` shows it.
 CREATE TABLE events (
     position INTEGER PRIMARY KEY,
+    sum INTEGER NOT NULL,
     record BLOB NOT NULL,
     data BLOB NOT NULL
 ) STRICT;
 
 CREATE TABLE system_events (
     position INTEGER PRIMARY KEY,
+    sum INTEGER NOT NULL,
     record BLOB NOT NULL,
     data BLOB NOT NULL
 ) STRICT;
@@ -76,7 +79,8 @@ CREATE TABLE marks (
 
 CREATE INDEX marks_by_expiry ON marks (expires_at) WHERE expires_at IS NOT NULL;
 
--- log (the id), epoch, seed (of the hashes), indexed and indexed_system (how far postings reach);
+-- log (the id), epoch, seed (of the hashes), indexed and indexed_system (how far postings reach),
+-- retired (the highest version of any mark that went away);
 -- after a restore also head and head_system (never below the newest event), and for its epoch n
 -- "epoch n forked from" (log, application head and system head); during one, restoring (the heads before it).
 CREATE TABLE meta (

@@ -48,6 +48,32 @@ fn marks() -> Vec<Mutant> {
                 "a_value_is_removed_at_its_version_only",
                 "of_concurrent_swaps_at_one_version_exactly_one_wins",
             ]),
+        Mutant::new("counts the versions of a new mark from 1")
+            .append(broken!(|beneath, batch| {
+                let before = beneath.positions.lock().first().copied().unwrap_or_default();
+                let makes =
+                    batch.marks.iter().any(|change| matches!(change, MarkChange::Swap { version: 0, .. }));
+                let batch = changed(batch, |change| match change {
+                    MarkChange::Swap { version, .. } if *version > 0 => *version += before,
+                    _ => {}
+                });
+                let answer = beneath.store.append(batch).await;
+                if makes && answer.is_ok() {
+                    let marks = beneath.store.marks(TenantScope::All, "").await?;
+                    let newest = marks.iter().map(|mark| mark.version).max().unwrap_or(1);
+                    *beneath.positions.lock() = vec![newest - 1];
+                }
+                answer
+            }))
+            .marks(|beneath, tenant, prefix| {
+                Box::pin(async move {
+                    let before = beneath.positions.lock().first().copied().unwrap_or_default();
+                    let mut marks = beneath.store.marks(tenant, &prefix).await?;
+                    marks.iter_mut().for_each(|mark| mark.version = mark.version.saturating_sub(before));
+                    Ok(marks)
+                })
+            })
+            .caught_by(&["a_version_never_comes_back"]),
         Mutant::new("takes values for text")
             .append(broken!(|beneath, batch| {
                 let text = |bytes: &Bytes| Bytes::from(String::from_utf8_lossy(bytes).into_owned());

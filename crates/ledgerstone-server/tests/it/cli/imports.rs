@@ -25,6 +25,7 @@ pub(super) fn add(trials: &mut Trials) {
     trials.add("cli::ids_of_rows_are_kept_and_never_used_twice", own_ids);
     trials.add("cli::mixed_rows_with_and_without_ids_survive_a_kill_before_the_mark", mixed);
     trials.add("cli::a_rejects_file_never_replaces_the_input_or_anything_else", rejects_elsewhere);
+    trials.add("cli::an_import_begins_where_other_marks_came_and_went", among_marks);
     trials.add("cli::gzip_and_standard_input_are_the_same_rows", packed);
     trials.add("cli::a_strict_import_stops_at_the_first_bad_row", strict);
     trials.add("cli::an_import_through_a_server_is_the_same", served);
@@ -33,6 +34,19 @@ pub(super) fn add(trials: &mut Trials) {
     trials.add("cli::damaged_and_missing_input_is_told_with_its_place", damaged);
     trials.add("cli::wrong_options_of_an_import_say_what_is_right", wrong_options);
     trials.add("cli::local_times_that_came_twice_or_never_are_decided", clocks_turned);
+}
+
+async fn among_marks() -> CaseResult {
+    let desk = Desk::new();
+    desk.write("made.json", r#"{"marks":[{"swap":{"name":"lease","version":0,"value":"aGk="}}]}"#);
+    desk.write("gone.json", r#"{"marks":[{"swap":{"name":"lease","version":1}}]}"#);
+    desk.done(&["events", "append", "--batch", "made.json"]);
+    desk.done(&["events", "append", "--batch", "gone.json"]);
+    desk.write("feed.csv", csv(&rows(0..5_000)));
+    let import = [&["import", "feed.csv"][..], &MAP].concat();
+    assert_eq!(account(&desk.json(&import)), [5_000, 5_000, 0, 0]);
+    assert_eq!(account(&desk.json(&import)), [5_000, 0, 5_000, 0]);
+    Ok(())
 }
 
 /// Makes rows of several streams, unsorted by time, some of them equal.

@@ -6,6 +6,7 @@ mod commands;
 mod failures;
 mod imports;
 mod restores;
+mod verifying;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -19,6 +20,7 @@ pub(crate) fn add(trials: &mut Trials) {
     restores::add(trials);
     commands::add(trials);
     failures::add(trials);
+    verifying::add(trials);
 }
 
 /// A folder with a store, and the binary to work on it.

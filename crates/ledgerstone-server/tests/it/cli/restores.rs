@@ -213,8 +213,8 @@ async fn cut() -> CaseResult {
     refuse("all.ndjson", lines[1..].join("\n"), "tells of 4 application events, and there are 3");
     from.done(&["export", "--to", "all.ndjson.gz"]);
     let packed = std::fs::read(from.path("all.ndjson.gz"))?;
-    refuse("all.ndjson.gz", &packed[..packed.len() - 9], "cannot be read");
-    refuse("all.ndjson.gz", &packed[..packed.len() / 2], "cannot be read");
+    refuse("all.ndjson.gz", &packed[..packed.len() - 9], "is cut off");
+    refuse("all.ndjson.gz", &packed[..packed.len() / 2], "is cut off");
     Ok(())
 }
 

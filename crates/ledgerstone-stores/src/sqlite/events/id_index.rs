@@ -183,6 +183,16 @@ pub(crate) fn ordered(key: u64) -> i64 {
     (key ^ (1 << 63)).cast_signed()
 }
 
+/// Returns the count of a run, and the position before its first.
+pub(crate) fn place_of_run(run: u64) -> (LogKind, u64) {
+    (log_of(run), base_of(run))
+}
+
+/// Returns the keys of ids in a block of the run that begins after `base`, and where their events stand.
+pub(crate) fn positions_by_id(block: &[u8], base: u64) -> impl Iterator<Item = (u64, u64)> {
+    entries(block).map(move |(key, slot)| (key, base + 1 + u64::from(slot)))
+}
+
 fn base_of(run: u64) -> u64 {
     run / 2 * RUN
 }

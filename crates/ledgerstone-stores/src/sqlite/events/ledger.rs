@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::cursor::is_removed;
 use crate::decide::{Changes, Ledger, condition_sees};
+use crate::sqlite::events::checksum::checksum;
 use crate::sqlite::events::id_index::id_key;
 use crate::sqlite::events::marks;
 use crate::sqlite::events::plan::{Planner, Source, Walk};
@@ -95,6 +96,10 @@ impl Ledger for Writer {
 
     fn mark(&mut self, tenant: &Tenant, name: &MarkName) -> Result<Option<Mark>, BackendError> {
         marks::get(&self.connection, tenant, name)
+    }
+
+    fn retired(&mut self) -> Result<u64, BackendError> {
+        marks::retired(&self.connection)
     }
 
     fn put(&mut self, staged: &mut Staged, changes: Changes) -> Result<(), BackendError> {
@@ -206,7 +211,8 @@ impl Writer {
         let mut put = self.connection.prepare_cached(table(append.log).insert).map_err(failed("append"))?;
         for (event, position) in events.iter().zip(range.first.0..) {
             let (record, data) = event.encoded.parts();
-            put.execute(params![as_sql(position), record, data]).map_err(failed("append"))?;
+            let row = params![as_sql(position), checksum(record, data), record, data];
+            put.execute(row).map_err(failed("append"))?;
         }
         let mut tail = self.shared.tail(append.log).write();
         let last = range.revision.map_or(0, |last| last.0);

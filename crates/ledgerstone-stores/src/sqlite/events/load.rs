@@ -37,13 +37,27 @@ pub(crate) fn identity(
         put.execute(params!["epoch", 1]).map_err(failed("open"))?;
         put.execute(params!["seed", seed.cast_signed()]).map_err(failed("open"))?;
     }
-    let missing = |what: &str| corrupt("open", format_args!("the file does not say its {what}"));
     let id: String = meta(&transaction, "log")?.ok_or_else(|| missing("log id"))?;
     let epoch: u32 = meta(&transaction, "epoch")?.ok_or_else(|| missing("epoch"))?;
-    let seed: i64 = meta(&transaction, "seed")?.ok_or_else(|| missing("seed"))?;
+    let hasher = hasher(&transaction)?;
     transaction.commit().map_err(failed("open"))?;
     let id = Uuid::try_parse(&id).map_err(|_| missing("log id"))?;
-    Ok((LogIdentity { id, epoch }, TermHasher::new(seed.cast_unsigned())))
+    Ok((LogIdentity { id, epoch }, hasher))
+}
+
+fn missing(what: &str) -> BackendError {
+    corrupt("open", format_args!("the file does not say its {what}"))
+}
+
+/// Returns what the terms of the file are hashed with.
+pub(crate) fn hasher(connection: &Connection) -> Result<TermHasher, BackendError> {
+    let seed: i64 = meta(connection, "seed")?.ok_or_else(|| missing("seed"))?;
+    Ok(TermHasher::new(seed.cast_unsigned()))
+}
+
+/// Returns up to where the tables of the index know everything of a count.
+pub(crate) fn indexed(connection: &Connection, log: LogKind) -> Result<u64, BackendError> {
+    Ok(meta::<i64>(connection, indexed_name(log))?.map_or(0, from_sql))
 }
 
 /// The name in `meta` of where a restore set the head of a count.
@@ -66,8 +80,7 @@ const RUNS: usize = 3;
 /// Reads the events that the tables of the index do not know yet, and brings the tables closer where
 /// those are many, as after a restore. The caller holds the gate.
 pub(crate) fn tail(connection: &Connection, hasher: TermHasher, log: LogKind) -> Result<Tail, BackendError> {
-    let indexed = meta::<i64>(connection, indexed_name(log))?.map_or(0, from_sql);
-    let mut tail = Tail::after(indexed);
+    let mut tail = Tail::after(indexed(connection, log)?);
     loop {
         fill(connection, hasher, log, &mut tail)?;
         if tail.runs() <= RUNS {

@@ -13,9 +13,12 @@ const GET: &str =
     "SELECT tenant, name, version, number, value, expires_at FROM marks WHERE tenant = ?1 AND name = ?2";
 const PUT: &str = "INSERT OR REPLACE INTO marks (tenant, name, version, number, value, expires_at) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-const DELETE: &str = "DELETE FROM marks WHERE tenant = ?1 AND name = ?2";
+const DELETE: &str = "DELETE FROM marks WHERE tenant = ?1 AND name = ?2 RETURNING version";
 const CLEAR: &str = "DELETE FROM marks WHERE (tenant, name) IN \
-    (SELECT tenant, name FROM marks WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
+    (SELECT tenant, name FROM marks WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2) RETURNING version";
+const RETIRED: &str = "SELECT coalesce((SELECT value FROM meta WHERE name = 'retired'), 0)";
+const RETIRE: &str = "INSERT INTO meta (name, value) VALUES ('retired', ?1) \
+    ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)";
 const LIST_ALL: &str = "SELECT tenant, name, version, number, value, expires_at FROM marks \
     WHERE name >= ?1 ORDER BY tenant, name";
 const LIST_ONE: &str = "SELECT tenant, name, version, number, value, expires_at FROM marks \
@@ -42,12 +45,10 @@ pub(crate) fn put(
     if marks.is_empty() {
         return Ok(());
     }
-    let mut clear = connection.prepare_cached(CLEAR).map_err(failed("change a mark"))?;
-    clear.execute(params![now.as_micros(), CLEARED]).map_err(failed("change a mark"))?;
+    delete(connection, CLEAR, params![now.as_micros(), CLEARED])?;
     for (name, mark) in marks {
         let Some(mark) = mark else {
-            let mut delete = connection.prepare_cached(DELETE).map_err(failed("change a mark"))?;
-            delete.execute(params![tenant.as_str(), name.as_str()]).map_err(failed("change a mark"))?;
+            delete(connection, DELETE, params![tenant.as_str(), name.as_str()])?;
             continue;
         };
         let mut put = connection.prepare_cached(PUT).map_err(failed("change a mark"))?;
@@ -62,6 +63,31 @@ pub(crate) fn put(
         .map_err(failed("change a mark"))?;
     }
     Ok(())
+}
+
+/// Deletes marks, and keeps the highest of their versions.
+fn delete(
+    connection: &Connection,
+    sql: &'static str,
+    which: &[&dyn rusqlite::ToSql],
+) -> Result<(), BackendError> {
+    let mut delete = connection.prepare_cached(sql).map_err(failed("change a mark"))?;
+    let mut rows = delete.query(which).map_err(failed("change a mark"))?;
+    let mut highest: Option<i64> = None;
+    while let Some(row) = rows.next().map_err(failed("change a mark"))? {
+        highest = highest.max(Some(row.get(0).map_err(failed("change a mark"))?));
+    }
+    if let Some(version) = highest {
+        let mut retire = connection.prepare_cached(RETIRE).map_err(failed("change a mark"))?;
+        retire.execute([version]).map_err(failed("change a mark"))?;
+    }
+    Ok(())
+}
+
+/// Returns the highest version of any mark that went away.
+pub(crate) fn retired(connection: &Connection) -> Result<u64, BackendError> {
+    let mut statement = connection.prepare_cached(RETIRED).map_err(failed("read a mark"))?;
+    statement.query_row([], |row| row.get(0)).map(from_sql).map_err(failed("read a mark"))
 }
 
 /// Returns the marks whose names begin with `prefix`, by tenant and name, those that expired left out.

@@ -2,10 +2,17 @@
 
 #[cfg(test)]
 mod alike_tests;
+mod checksum;
+#[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod failing_disk_tests;
 #[cfg(test)]
 mod file_tests;
 mod filter;
 mod id_index;
+mod inspect;
 mod ledger;
 mod load;
 mod marks;
@@ -13,10 +20,13 @@ mod merge;
 mod plan;
 mod postings;
 mod reading;
+#[cfg(test)]
+mod reading_tests;
 mod records;
 mod shared;
 mod stream_cache;
 mod tail;
+mod tally;
 mod writer;
 
 use std::sync::Arc;
@@ -34,6 +44,8 @@ use crate::cursor::Cursor;
 use crate::group_commit::{GroupCommit, IndexTerms, ReadLog};
 use crate::removals::Removals;
 use crate::sqlite::database::Database;
+pub(crate) use crate::sqlite::events::checksum::checksum;
+pub(crate) use crate::sqlite::events::inspect::inspect;
 pub(crate) use crate::sqlite::events::ledger::PUT_TENANT;
 pub(crate) use crate::sqlite::events::load::{head, head_name, identity};
 use crate::sqlite::events::reading::Reading;

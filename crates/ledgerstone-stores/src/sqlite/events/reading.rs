@@ -103,7 +103,7 @@ impl Reading {
         let mut goes_on = true;
         while goes_on && budget.goes_on(frame) && !self.cursor.is_done() {
             let mut page = PageBuilder::new(budget.events_left(&self.cursor), budget.bytes_left());
-            while !page.is_full() {
+            while !page.is_full() && frame.holes.len() < FRAME_EVENTS {
                 let next = source.seek(connection, key)?.filter(|next| *next <= walk.last());
                 let Some(next) = next.filter(|next| *next <= horizon) else {
                     goes_on = false;
@@ -113,6 +113,8 @@ impl Reading {
                 let position = walk.position(next);
                 if position < self.removed_below {
                     self.cursor.hole(frame, Position(position));
+                    // A page never holds more than is wanted, so what it holds is offered all the same.
+                    self.cursor.passed(position);
                     continue;
                 }
                 let mut rows = statement.query([as_sql(position)]).map_err(failed("read"))?;

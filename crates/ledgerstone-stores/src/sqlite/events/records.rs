@@ -4,7 +4,11 @@ use bytes::Bytes;
 use ledgerstone_core::{BackendError, LogKind, RecordedEvent, Timestamp};
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row, params};
 
+use crate::sqlite::events::checksum::{vouches_for, vouches_for_record};
 use crate::sqlite::failure::{corrupt, failed};
+
+/// Why an event is damaged whose bytes are not those that were written.
+const MISMATCH: &str = "its bytes do not match their checksum";
 
 /// The statements over the table of one count.
 #[derive(Debug)]
@@ -16,34 +20,34 @@ pub(crate) struct Table {
     forwards: &'static str,
     backwards: &'static str,
     records: &'static str,
-    recorded_at: &'static str,
+    next_record: &'static str,
 }
 
 macro_rules! table {
     ($name:literal) => {
         Table {
-            insert: concat!("INSERT INTO ", $name, " (position, record, data) VALUES (?1, ?2, ?3)"),
+            insert: concat!("INSERT INTO ", $name, " (position, sum, record, data) VALUES (?1, ?2, ?3, ?4)"),
             newest: concat!("SELECT coalesce(max(position), 0) FROM ", $name),
-            record: concat!("SELECT record FROM ", $name, " WHERE position = ?1"),
-            whole: concat!("SELECT position, record, data FROM ", $name, " WHERE position = ?1"),
+            record: concat!("SELECT position, sum, record FROM ", $name, " WHERE position = ?1"),
+            whole: concat!("SELECT position, sum, record, data FROM ", $name, " WHERE position = ?1"),
             forwards: concat!(
-                "SELECT position, record, data FROM ",
+                "SELECT position, sum, record, data FROM ",
                 $name,
                 " WHERE position BETWEEN ?1 AND ?2 ORDER BY position"
             ),
             backwards: concat!(
-                "SELECT position, record, data FROM ",
+                "SELECT position, sum, record, data FROM ",
                 $name,
                 " WHERE position BETWEEN ?1 AND ?2 ORDER BY position DESC"
             ),
             records: concat!(
-                "SELECT position, record FROM ",
+                "SELECT position, sum, record FROM ",
                 $name,
                 " WHERE position > ?1 ORDER BY position"
             ),
             // A restored log may lack what had been removed: the next event tells as well.
-            recorded_at: concat!(
-                "SELECT substr(record, 25, 8) FROM ",
+            next_record: concat!(
+                "SELECT position, sum, record FROM ",
                 $name,
                 " WHERE position >= ?1 ORDER BY position LIMIT 1"
             ),
@@ -87,8 +91,8 @@ impl Table {
         position: u64,
     ) -> Result<Option<RecordedEvent>, BackendError> {
         let mut statement = connection.prepare_cached(self.record).map_err(failed("read"))?;
-        let record = statement.query_row([as_sql(position)], |row| row.get::<_, Vec<u8>>(0));
-        Ok(record.optional().map_err(failed("read"))?.map(|bytes| RecordedEvent::trusted(bytes.into())))
+        let event = statement.query_row([as_sql(position)], |row| Ok(without_payload(row)));
+        Ok(event.optional().map_err(failed("read"))?.transpose()?.map(|(_, event)| event))
     }
 
     /// Returns when the event at a position, or the next one, was recorded.
@@ -97,10 +101,10 @@ impl Table {
         connection: &Connection,
         position: u64,
     ) -> Result<Option<Timestamp>, BackendError> {
-        let mut statement = connection.prepare_cached(self.recorded_at).map_err(failed("read"))?;
-        let time = statement.query_row([as_sql(position)], |row| row.get::<_, [u8; 8]>(0));
-        let time = time.optional().map_err(failed("read"))?;
-        Ok(time.map(|bytes| Timestamp::from_micros(i64::from_le_bytes(bytes))))
+        let mut statement = connection.prepare_cached(self.next_record).map_err(failed("read"))?;
+        let event = statement.query_row([as_sql(position)], |row| Ok(without_payload(row)));
+        let event = event.optional().map_err(failed("read"))?.transpose()?;
+        Ok(event.map(|(_, event)| event.recorded_at()))
     }
 
     /// Hands every event after a position to `each`, without payloads, until it says stop.
@@ -113,10 +117,28 @@ impl Table {
         let mut statement = connection.prepare_cached(self.records).map_err(failed("read"))?;
         let mut rows = statement.query([as_sql(after)]).map_err(failed("read"))?;
         while let Some(row) = rows.next().map_err(failed("read"))? {
-            let position = from_sql(row.get(0).map_err(failed("read"))?);
-            let record: Vec<u8> = row.get(1).map_err(failed("read"))?;
-            if !each(position, RecordedEvent::trusted(record.into())) {
+            let (position, event) = without_payload(row)?;
+            if !each(position, event) {
                 break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands every event to `each`, with its payload, or what is wrong with it.
+    pub(crate) fn each_whole(
+        &self,
+        connection: &Connection,
+        mut each: impl FnMut(u64, Result<RecordedEvent, BackendError>),
+    ) -> Result<(), BackendError> {
+        let mut statement = connection.prepare(self.forwards).map_err(failed("read"))?;
+        let mut rows = statement.query([i64::MIN, i64::MAX]).map_err(failed("read"))?;
+        while let Some(row) = rows.next().map_err(failed("read"))? {
+            let position = from_sql(row.get(0).map_err(failed("read"))?);
+            let mut page = PageBuilder::new(1, 1024);
+            let event = page.push(row).and_then(|()| page.finish()).map(|mut events| events.pop());
+            if let Some(event) = event.transpose() {
+                each(position, event);
             }
         }
         Ok(())
@@ -173,14 +195,16 @@ impl PageBuilder {
         self.ends.len() >= self.most_events || self.bytes.len() >= self.most_bytes
     }
 
-    /// Adds the record of a row of position, record and data.
+    /// Adds the record of a row of position, checksum, record and data.
     pub(crate) fn push(&mut self, row: &Row<'_>) -> Result<(), BackendError> {
         let position = from_sql(row.get(0).map_err(failed("read"))?);
-        for column in [1, 2] {
-            let part = row.get_ref(column).map_err(failed("read"))?;
-            let part = part.as_blob().map_err(|error| damaged(position, error))?;
-            self.bytes.extend_from_slice(part);
+        let sum = number(row, position)?;
+        let (record, data) = (blob(row, 2, position)?, blob(row, 3, position)?);
+        if !vouches_for(sum, record, data) {
+            return Err(damaged(position, MISMATCH));
         }
+        self.bytes.extend_from_slice(record);
+        self.bytes.extend_from_slice(data);
         self.ends.push((self.bytes.len(), position));
         Ok(())
     }
@@ -193,13 +217,37 @@ impl PageBuilder {
             let record = page.slice(from..to);
             from = to;
             let event = RecordedEvent::parse(record).map_err(|error| damaged(position, error))?;
-            if event.position().0 != position {
-                return Err(damaged(position, "the record belongs to another position"));
-            }
-            Ok(event)
+            at_its_place(event, position)
         });
         events.collect()
     }
+}
+
+/// Takes an event without its payload from a row of position, checksum and record.
+fn without_payload(row: &Row<'_>) -> Result<(u64, RecordedEvent), BackendError> {
+    let position = from_sql(row.get(0).map_err(failed("read"))?);
+    let sum = number(row, position)?;
+    let record = blob(row, 2, position)?;
+    if !vouches_for_record(sum, record) {
+        return Err(damaged(position, MISMATCH));
+    }
+    Ok((position, at_its_place(RecordedEvent::trusted(record.to_vec().into()), position)?))
+}
+
+fn number(row: &Row<'_>, position: u64) -> Result<i64, BackendError> {
+    row.get(1).map_err(|error| damaged(position, error))
+}
+
+fn blob<'r>(row: &'r Row<'_>, column: usize, position: u64) -> Result<&'r [u8], BackendError> {
+    let value = row.get_ref(column).map_err(failed("read"))?;
+    value.as_blob().map_err(|error| damaged(position, error))
+}
+
+fn at_its_place(event: RecordedEvent, position: u64) -> Result<RecordedEvent, BackendError> {
+    if event.position().0 == position {
+        return Ok(event);
+    }
+    Err(damaged(position, "the record belongs to another position"))
 }
 
 /// Copies events onto a page of their own where most of the page they share is nobody's any more.

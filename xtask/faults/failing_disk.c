@@ -1,0 +1,131 @@
+/* A disk that fails: preloaded into a process, it makes one of its writes or syncs go wrong.
+ *
+ * FAILING_DISK_FOLDER  the files under this folder count, and no others
+ * FAILING_DISK_FAULT   what goes wrong, such as "sync 7": the seventh sync fails with EIO;
+ *                      "write 7": the seventh write fails with EIO; "full 7": with ENOSPC, and every
+ *                      later one too; "half 7": half of it is written before it fails with EIO
+ * FAILING_DISK_COUNT   a file that gets "SYNCS WRITES" when the process ends
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#define REAL(type, name) ((type)dlsym(RTLD_NEXT, name))
+
+typedef ssize_t (*write_fn)(int, const void *, size_t);
+typedef ssize_t (*pwrite_fn)(int, const void *, size_t, off_t);
+typedef int (*sync_fn)(int);
+typedef int (*truncate_fn)(int, off_t);
+
+enum verdict { GO_ON, HALF, FAIL };
+
+static atomic_long syncs, writes;
+
+static int counts(int fd) {
+    const char *folder = getenv("FAILING_DISK_FOLDER");
+    char link[64], path[PATH_MAX];
+    if (folder == NULL) return 0;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length < 0) return 0;
+    path[length] = 0;
+    size_t prefix = strlen(folder);
+    return strncmp(path, folder, prefix) == 0 && (path[prefix] == '/' || path[prefix] == 0);
+}
+
+/* Reads the fault: its kind, and at which count it comes. */
+static long fault(const char *kind) {
+    const char *given = getenv("FAILING_DISK_FAULT");
+    size_t length = strlen(kind);
+    if (given == NULL || strncmp(given, kind, length) != 0 || given[length] != ' ') return 0;
+    return atol(given + length + 1);
+}
+
+static enum verdict judge_write(int fd) {
+    if (!counts(fd)) return GO_ON;
+    long number = atomic_fetch_add(&writes, 1) + 1;
+    if (fault("full") > 0 && number >= fault("full")) {
+        errno = ENOSPC;
+        return FAIL;
+    }
+    errno = EIO;
+    if (number == fault("half")) return HALF;
+    return number == fault("write") ? FAIL : GO_ON;
+}
+
+static int sync_fails(int fd) {
+    if (!counts(fd) || atomic_fetch_add(&syncs, 1) + 1 != fault("sync")) return 0;
+    errno = EIO;
+    return 1;
+}
+
+ssize_t write(int fd, const void *bytes, size_t length) {
+    int before = errno;
+    enum verdict verdict = judge_write(fd);
+    if (verdict == FAIL) return -1;
+    if (verdict == HALF) length /= 2;
+    if (verdict == GO_ON) errno = before;
+    ssize_t written = REAL(write_fn, "write")(fd, bytes, length);
+    if (verdict == GO_ON) return written;
+    errno = EIO;
+    return -1;
+}
+
+static ssize_t write_at(const char *name, int fd, const void *bytes, size_t length, off_t at) {
+    int before = errno;
+    enum verdict verdict = judge_write(fd);
+    if (verdict == FAIL) return -1;
+    if (verdict == HALF) length /= 2;
+    if (verdict == GO_ON) errno = before;
+    ssize_t written = REAL(pwrite_fn, name)(fd, bytes, length, at);
+    if (verdict == GO_ON) return written;
+    errno = EIO;
+    return -1;
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t length, off_t at) {
+    return write_at("pwrite", fd, bytes, length, at);
+}
+
+ssize_t pwrite64(int fd, const void *bytes, size_t length, off_t at) {
+    return write_at("pwrite64", fd, bytes, length, at);
+}
+
+int fsync(int fd) {
+    return sync_fails(fd) ? -1 : REAL(sync_fn, "fsync")(fd);
+}
+
+int fdatasync(int fd) {
+    return sync_fails(fd) ? -1 : REAL(sync_fn, "fdatasync")(fd);
+}
+
+/* A truncation is a write of its own kind: it fails where a write would. */
+static int truncate_to(const char *name, int fd, off_t length) {
+    int before = errno;
+    if (judge_write(fd) != GO_ON) return -1;
+    errno = before;
+    return REAL(truncate_fn, name)(fd, length);
+}
+
+int ftruncate(int fd, off_t length) {
+    return truncate_to("ftruncate", fd, length);
+}
+
+int ftruncate64(int fd, off_t length) {
+    return truncate_to("ftruncate64", fd, length);
+}
+
+__attribute__((destructor)) static void tell(void) {
+    const char *name = getenv("FAILING_DISK_COUNT");
+    FILE *file = name == NULL ? NULL : fopen(name, "w");
+    if (file == NULL) return;
+    fprintf(file, "%ld %ld\n", atomic_load(&syncs), atomic_load(&writes));
+    fclose(file);
+}
