@@ -58,20 +58,14 @@ impl IntoResponse for Failure {
             problem.correlation = Correlation::current().map(|id| id.as_str().to_owned());
         }
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        if status.is_server_error() {
-            tracing::warn!(
-                code = problem.code,
-                kind = problem.kind,
-                detail = problem.detail,
-                "request failed"
-            );
-        } else {
-            tracing::debug!(
-                code = problem.code,
-                kind = problem.kind,
-                detail = problem.detail,
-                "request refused"
-            );
+        let Problem { code, kind, detail, .. } = &*problem;
+        // Whoever guards the door wants to know of each; conflicts are everyday work.
+        match status {
+            _ if status.is_server_error() => tracing::warn!(code, kind, detail, "request failed"),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                tracing::info!(code, kind, detail, "request refused");
+            }
+            _ => tracing::debug!(code, kind, detail, "request refused"),
         }
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = (status, body).into_response();

@@ -100,7 +100,7 @@ impl Failure {
         while let Some(error) = cause {
             let text = error.to_string();
             let known = self.0.problem.detail.contains(&text)
-                || self.0.causes.iter().any(|earlier| earlier.contains(&text));
+                || self.0.causes.iter().any(|earlier| earlier.contains(&text) || text.contains(earlier));
             if !known {
                 self.0.causes.push(text);
             }

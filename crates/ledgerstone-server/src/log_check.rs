@@ -34,6 +34,10 @@ impl LogCheck {
     #[must_use]
     pub fn with_files(mut self, files: Option<Inspection>) -> Self {
         if let Some(files) = &files {
+            // What kept the log from being read to its end is among what was found in the files.
+            if self.digest.is_none() && !files.problems.is_empty() {
+                (self.problems, self.unlisted) = (Vec::new(), 0);
+            }
             self.problems.splice(0..0, files.problems.iter().cloned());
             self.unlisted += files.unlisted;
         }
@@ -71,7 +75,9 @@ pub async fn check_log(
         }
         Err(failure) => return Err(failure),
     };
-    walk.settle_gaps();
+    if digest.is_some() {
+        walk.settle_gaps();
+    }
     let Inspection { problems, unlisted, .. } = walk.found;
     let (streams, removed) = (walk.streams.len() as u64, walk.removed);
     Ok(LogCheck { digest, streams, removed, files: None, problems, unlisted })

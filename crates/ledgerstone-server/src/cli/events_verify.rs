@@ -70,9 +70,12 @@ fn facts(check: &LogCheck) -> Vec<(&'static str, String)> {
         facts.push(("streams", grouped(check.streams)));
         facts.push(("removed events", grouped(check.removed)));
     }
-    facts.push(match &check.files {
-        Some(files) => ("index entries", grouped(files.index_entries)),
-        None => ("files", "not looked at: the store has none here".to_owned()),
-    });
+    match &check.files {
+        Some(files) => {
+            facts.push(("records looked at", grouped(files.application + files.system)));
+            facts.push(("index entries", grouped(files.index_entries)));
+        }
+        None => facts.push(("files", "not looked at: the store has none here".to_owned())),
+    }
     facts
 }

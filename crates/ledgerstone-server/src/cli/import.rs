@@ -206,8 +206,11 @@ fn tell(session: &mut Session, store: &str, summary: &Summary) -> Result<(), Fai
     for (name, number, unit) in numbers {
         output.line(format!("  {name:14}{:>12} {unit}", grouped(number)).trim_end())?;
     }
-    let rate = grouped(summary.events_per_second);
-    output.line(format!("  {:14}{:>12.2} seconds, {rate} events/s", "time", summary.seconds))?;
+    let rate = match summary.events_per_second {
+        0 => String::new(),
+        rate => format!(", {} events/s", grouped(rate)),
+    };
+    output.line(format!("  {:14}{:>12.2} seconds{rate}", "time", summary.seconds))?;
     if summary.accepted == 0 && summary.already_there > 0 && !summary.interrupted {
         output.line("nothing new: every valid row had been imported before")?;
     }

@@ -67,8 +67,9 @@ pub struct ChangeEvent {
 impl ChangeEvent {
     /// Reads one line of the feed.
     pub fn parse(line: &str) -> Result<Self, MalformedChange> {
-        let mut fields: Map<String, Value> = serde_json::from_str(line)
-            .map_err(|error| MalformedChange(format!("no JSON object: {error}")))?;
+        let mut fields: Map<String, Value> = serde_json::from_str(line).map_err(|error| {
+            MalformedChange(format!("it is no JSON object, as of column {}", error.column()))
+        })?;
         let header = fields
             .remove("ChangeEventHeader")
             .ok_or_else(|| MalformedChange("there is no ChangeEventHeader".to_owned()))?;
