@@ -16,22 +16,44 @@ use ledgerstone_server::serve::ServeOptions;
 use ledgerstone_testkit::conformance::{CaseResult, Trials};
 use serde_json::Value;
 
-use crate::running::{Running, running};
+use crate::running::{Running, running, running_with};
 
 pub(crate) fn add(trials: &mut Trials) {
     trials.add("paging::each_hole_is_told_once_in_either_direction", holes);
+    trials.add("paging::a_stream_with_more_holes_than_a_page_takes_is_read_on", many_holes);
     trials.add("paging::a_client_reads_on_across_empty_pages", empty_pages);
 }
 
 /// Reads a page; answers the positions of its events, those of its holes, and where it came to if there is more.
 async fn page(server: &Running, query: &str) -> (Vec<u64>, Vec<u64>, Option<u64>) {
-    let page = server.get(&format!("/v1/events?limit=1&{query}")).await.json();
+    page_at(server, &format!("/v1/events?limit=1&{query}")).await
+}
+
+async fn page_at(server: &Running, path: &str) -> (Vec<u64>, Vec<u64>, Option<u64>) {
+    let page = server.get(path).await.json();
     let list = |name: &str| page[name].as_array().cloned().unwrap_or_default();
     let number = |value: &Value| value.as_u64().expect("a position");
     let events = list("events").iter().map(|event| number(&event["position"])).collect();
     let holes = list("holes");
     let holes = holes.iter().flat_map(|hole| number(&hole["from"])..=number(&hole["to"])).collect();
     (events, holes, (page["more"] == true).then(|| number(&page["read_to"])))
+}
+
+/// Reads page after page; answers the positions of the events and the holes of each.
+async fn pages(
+    server: &Running,
+    path: &str,
+    begin: u64,
+    next: impl Fn(u64) -> u64,
+) -> Vec<(Vec<u64>, Vec<u64>)> {
+    let mut seen = Vec::new();
+    let mut place = Some(begin);
+    while let Some(at) = place {
+        let (events, holes, read_to) = page_at(server, &format!("{path}{at}")).await;
+        seen.push((events, holes));
+        place = read_to.map(&next);
+    }
+    seen
 }
 
 async fn holes() -> CaseResult {
@@ -57,6 +79,30 @@ async fn holes() -> CaseResult {
         up_to = next;
     }
     assert_eq!(seen, [(vec![5], vec![6]), (vec![2], vec![3, 4]), (vec![], vec![1])]);
+    Ok(())
+}
+
+async fn many_holes() -> CaseResult {
+    let limits = ApiLimits { page_holes: 2, ..ApiLimits::default() };
+    let server = running_with(ServeOptions { limits, ..ServeOptions::default() }).await;
+    for _ in 0..5 {
+        server.append("gone-1", "Noted").await;
+        server.append("kept-1", "Noted").await;
+    }
+    server.append("gone-1", "Noted").await;
+    assert_eq!(server.call("POST", "/v1/streams/gone-1/transient", &[], "").await.status, 200);
+    let truncation = r#"{"before":5}"#;
+    assert_eq!(server.call("POST", "/v1/streams/gone-1/truncate", &[], truncation).await.status, 200);
+    for path in ["/v1/streams/gone-1?", "/v1/streams/gone-1?from=0&type=Noted&", "/v1/events?stream=gone-1&"]
+    {
+        let forwards = pages(&server, &format!("{path}after="), 0, |read_to| read_to).await;
+        let expected = [(vec![], vec![1, 3]), (vec![], vec![5, 7]), (vec![11], vec![9])];
+        assert_eq!(forwards, expected, "{path}");
+        let backwards = format!("{path}direction=backwards&up_to=");
+        let backwards = pages(&server, &backwards, 11, |read_to| read_to - 1).await;
+        let expected = [(vec![11], vec![9, 7]), (vec![], vec![5, 3]), (vec![], vec![1])];
+        assert_eq!(backwards, expected, "{path}");
+    }
     Ok(())
 }
 
