@@ -1,19 +1,20 @@
 //! Pages of events that callers seldom meet: with holes in them, and with nothing else.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use ledgerstone::core::{
-    Appended, Batch, Capabilities, EventStore, EventStoreError, EventType, Frames, Heads, LogHead, Mark,
-    Position, Query, QueryItem, Selection, TenantScope,
+    Appended, Batch, Capabilities, Code, EventStore, EventStoreError, EventType, Frames, Heads, LogHead,
+    Mark, Position, Query, QueryItem, Selection, TenantScope,
 };
 use ledgerstone::engine::ReadModelOptions;
 use ledgerstone::stores::{Resources, open};
 use ledgerstone_server::api::state::ApiLimits;
 use ledgerstone_server::serve::ServeOptions;
-use ledgerstone_testkit::conformance::{CaseResult, Trials};
+use ledgerstone_testkit::conformance::{CaseError, CaseResult, Trials};
 use serde_json::Value;
 
 use crate::running::{Running, running, running_with};
@@ -21,6 +22,7 @@ use crate::running::{Running, running, running_with};
 pub(crate) fn add(trials: &mut Trials) {
     trials.add("paging::each_hole_is_told_once_in_either_direction", holes);
     trials.add("paging::a_stream_with_more_holes_than_a_page_takes_is_read_on", many_holes);
+    trials.add("paging::a_client_does_not_read_on_in_another_log", another_log);
     trials.add("paging::a_client_reads_on_across_empty_pages", empty_pages);
 }
 
@@ -107,11 +109,7 @@ async fn many_holes() -> CaseResult {
 }
 
 async fn empty_pages() -> CaseResult {
-    let mut backend = open(&"memory:".parse()?, &Resources::default()).await?;
-    backend.events = Arc::new(Dripping(backend.events));
-    let limits = ApiLimits { page_time: std::time::Duration::ZERO, ..ApiLimits::default() };
-    let options = ServeOptions { limits, ..ServeOptions::default() };
-    let server = Running::over(backend, ReadModelOptions::default(), options).await?;
+    let (server, _) = dripping().await?;
     for event_type in ["Opened", "Named", "Named", "Closed", "Named"] {
         server.append("account-1", event_type).await;
     }
@@ -131,9 +129,38 @@ async fn empty_pages() -> CaseResult {
     Ok(())
 }
 
-/// A store that yields a frame for each position, as a slow one does between two matches.
+async fn another_log() -> CaseResult {
+    let (server, restores) = dripping().await?;
+    for event_type in ["Opened", "Named", "Closed"] {
+        server.append("account-1", event_type).await;
+    }
+    let resources = Resources { http: Some(Arc::new(server.client.clone())), ..Resources::default() };
+    let client = open(&format!("http://{}", server.address).parse()?, &resources).await?;
+    let mut frames = client.events.read(Selection::all());
+    assert_eq!(frames.try_next().await?.map(|frame| frame.read_to), Some(Position(1)));
+    restores.fetch_add(1, Ordering::Relaxed);
+    let error = frames.try_next().await.expect_err("another log");
+    assert_eq!(error.code(), Code::ForeignPosition, "{error}");
+    assert!(!error.is_retryable());
+    assert!(frames.try_next().await?.is_none());
+    Ok(())
+}
+
+/// Serves a store that yields little at a time; raising the number is a restore of it.
+async fn dripping() -> Result<(Running, Arc<AtomicU32>), CaseError> {
+    let mut backend = open(&"memory:".parse()?, &Resources::default()).await?;
+    let restores = Arc::new(AtomicU32::new(0));
+    backend.events = Arc::new(Dripping(backend.events, Arc::clone(&restores)));
+    let limits = ApiLimits { page_time: std::time::Duration::ZERO, ..ApiLimits::default() };
+    let options = ServeOptions { limits, ..ServeOptions::default() };
+    let server = Running::over(backend, ReadModelOptions::default(), options).await?;
+    Ok((server, restores))
+}
+
+/// A store that yields a frame for each position, as a slow one does between two matches; its epoch rises with
+/// the number.
 #[derive(Debug)]
-struct Dripping(Arc<dyn EventStore>);
+struct Dripping(Arc<dyn EventStore>, Arc<AtomicU32>);
 
 #[async_trait]
 impl EventStore for Dripping {
@@ -156,7 +183,9 @@ impl EventStore for Dripping {
     }
 
     async fn head(&self) -> Result<LogHead, EventStoreError> {
-        self.0.head().await
+        let mut head = self.0.head().await?;
+        head.log.epoch += self.1.load(Ordering::Relaxed);
+        Ok(head)
     }
 
     fn changes(&self) -> BoxStream<'static, Heads> {
