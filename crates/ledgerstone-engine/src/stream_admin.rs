@@ -6,6 +6,7 @@ use ledgerstone_core::{
     Append, Appended, Batch, Code, ErrorKind, EventData, EventStoreError, ExpectedRevision, LogKind, Removal,
     Revision, Selection, StreamId, StreamState, TRANSIENT,
 };
+use uuid::Uuid;
 
 use crate::ledger::Ledger;
 use crate::repository::first_of;
@@ -17,6 +18,7 @@ use crate::repository::first_of;
 #[derive(Debug, Clone)]
 pub struct StreamAdmin {
     ledger: Ledger,
+    event_id: Option<Uuid>,
 }
 
 /// A stream as it stands.
@@ -76,7 +78,14 @@ impl StreamAdminError {
 impl StreamAdmin {
     /// Takes an event store, or a [`Ledger`] that others share.
     pub fn new(ledger: impl Into<Ledger>) -> Self {
-        Self { ledger: ledger.into() }
+        Self { ledger: ledger.into(), event_id: None }
+    }
+
+    /// Gives the event of the one removal that follows this id, by which whoever asked for it finds it again.
+    #[must_use]
+    pub fn with_event_id(mut self, id: Uuid) -> Self {
+        self.event_id = Some(id);
+        self
     }
 
     /// Returns how a stream stands.
@@ -126,7 +135,7 @@ impl StreamAdmin {
                  before it, or declare the stream transient",
             ));
         }
-        self.append(stream, Removal::truncation(self.ledger.next_id(), before)).await.map(Some)
+        self.append(stream, Removal::truncation(self.next_id(), before)).await.map(Some)
     }
 
     /// Deletes a stream for good, and answers `None` if it was deleted already.
@@ -139,7 +148,7 @@ impl StreamAdmin {
         if status.state == StreamState::Missing {
             return Err(StreamAdminError::NotFound(stream.clone()));
         }
-        self.append(stream, Removal::tombstone(self.ledger.next_id())).await.map(Some)
+        self.append(stream, Removal::tombstone(self.next_id())).await.map(Some)
     }
 
     /// Lets a stream be truncated anywhere from now on, and answers `None` if it may already.
@@ -149,12 +158,16 @@ impl StreamAdmin {
         if self.state_of(stream).await?.transient {
             return Ok(None);
         }
-        self.append(stream, Removal::transient(self.ledger.next_id())).await.map(Some)
+        self.append(stream, Removal::transient(self.next_id())).await.map(Some)
     }
 
     async fn carries_state(&self, stream: &StreamId, at: Revision) -> Result<bool, EventStoreError> {
         let event = Selection::stream(stream.clone()).from_revision(at).to_revision(at);
         Ok(first_of(&self.ledger, event).await?.is_some_and(|event| event.carries_state()))
+    }
+
+    fn next_id(&self) -> Uuid {
+        self.event_id.unwrap_or_else(|| self.ledger.next_id())
     }
 
     async fn append(&self, stream: &StreamId, event: EventData) -> Result<Appended, StreamAdminError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ledgerstone::core::{Clock, Code, ErrorKind, HttpClient, IdSource, Locator, SystemClock, TimeOrderedIds};
 use ledgerstone::engine::{ReadModelOptions, ReadModels};
 use ledgerstone::http::{ClientOptions, ReqwestClient};
-use ledgerstone::stores::{Backend, Inspection, Owner, Resources, inspect, open, owner_of};
+use ledgerstone::stores::{self, Backend, Inspection, Owner, Resources, Restore, inspect, open, owner_of};
 
 use crate::app::App;
 use crate::failure::Failure;
@@ -116,6 +116,16 @@ pub async fn inspect_files(locator: &Locator) -> Result<Option<Inspection>, Fail
     let locator = locator.clone();
     let inspected = tokio::task::spawn_blocking(move || inspect(&locator)).await;
     Ok(inspected.map_err(anyhow::Error::new)??)
+}
+
+/// Tells whether events can be restored into a store by this process.
+pub fn can_restore(locator: &Locator) -> Result<bool, Failure> {
+    Ok(stores::can_restore(locator)?)
+}
+
+/// Opens a store to restore into it; it blocks, and takes out what a restore that was killed had put.
+pub fn open_restore(locator: &Locator) -> Result<Box<dyn Restore>, Failure> {
+    Ok(stores::restore(locator)?)
 }
 
 /// Tells whether a locator names a file that is not there.

@@ -147,6 +147,11 @@ pub fn owner_of(locator: &Locator) -> Option<Owner> {
     (adapter.owner)(locator)
 }
 
+/// Tells whether events can be restored into what a locator names.
+pub fn can_restore(locator: &Locator) -> Result<bool, BackendError> {
+    Ok(find_adapter(crate::ADAPTERS, locator)?.restore.is_some())
+}
+
 /// Opens what a locator names in order to restore events into it; it blocks.
 pub fn restore(locator: &Locator) -> Result<Box<dyn Restore>, BackendError> {
     let adapter = find_adapter(crate::ADAPTERS, locator)?;

@@ -19,7 +19,7 @@ pub mod sqlite;
 mod staged;
 mod terms;
 
-pub use backend::{Adapter, Backend, Resources, inspect, owner_of, restore};
+pub use backend::{Adapter, Backend, Resources, can_restore, inspect, owner_of, restore};
 pub use connection::{CallError, Connection, percent_encode};
 pub use group_commit::{CommitLog, GroupCommit, ReadLog, Staged, Verdict};
 pub use inspection::Inspection;

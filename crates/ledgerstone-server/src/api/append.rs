@@ -90,7 +90,8 @@ async fn record(api: &Api, call: &Call, mut batch: Batch) -> Answered {
     {
         match removal::event_of(&batch).filter(|_| call.system) {
             None => return Err(refused_system(name)),
-            // What had been removed before stays so, and the event with the caller's id is recorded as it is.
+            // What had been removed before stays so: by this very event, which answers as the first time, or by
+            // another, and then the caller's is recorded as it is.
             Some((stream, event)) => {
                 if let Some(appended) = removal::obey(api, call, stream, event).await? {
                     return json(&AppendedJson::from_appended(&appended));

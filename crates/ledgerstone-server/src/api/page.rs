@@ -23,8 +23,6 @@ pub(crate) struct PageRequest {
     pub(crate) selection: Selection,
     /// Only these types, where the selection cannot say so itself; none means all.
     pub(crate) types: Vec<EventType>,
-    /// Whether a page that found little may end early; it can where the caller can read on by position.
-    pub(crate) resumable: bool,
     /// Whether to answer a line for each event.
     pub(crate) lines: bool,
 }
@@ -56,7 +54,7 @@ impl Page {
     }
 }
 
-/// Reads a page.
+/// Reads a page; one that found little, or many holes, ends early, to be read on from where it came.
 pub(crate) async fn read_page(api: &Api, request: PageRequest) -> Result<Page, Failure> {
     request.selection.check()?;
     let page = read(api, request).await?;
@@ -65,7 +63,7 @@ pub(crate) async fn read_page(api: &Api, request: PageRequest) -> Result<Page, F
 }
 
 async fn read(api: &Api, request: PageRequest) -> Result<Page, Failure> {
-    let PageRequest { mut selection, types, resumable, .. } = request;
+    let PageRequest { mut selection, types, .. } = request;
     let started = Instant::now();
     let limit = page_limit(api, selection.limit)?;
     let head = api.app.events.head().await?;
@@ -77,10 +75,10 @@ async fn read(api: &Api, request: PageRequest) -> Result<Page, Failure> {
 
     let mut page = Page { events: Vec::new(), read_to: after, holes: Vec::new(), head, more: false };
     let mut stopped = limit == 0;
-    let mut is_late = false;
+    let mut is_enough = false;
     let mut bytes = 0;
     let mut frames = api.app.events.read(selection);
-    while let Some(frame) = if stopped || is_late { None } else { frames.try_next().await? } {
+    while let Some(frame) = if stopped || is_enough { None } else { frames.try_next().await? } {
         page.read_to = frame.read_to;
         page.holes.extend(frame.holes);
         let wanted = |event: &RecordedEvent| {
@@ -94,12 +92,13 @@ async fn read(api: &Api, request: PageRequest) -> Result<Page, Failure> {
                 break;
             }
         }
-        is_late = resumable && started.elapsed() >= api.limits.page_time;
+        is_enough = page.holes.len() > api.limits.page_holes || started.elapsed() >= api.limits.page_time;
     }
     if let Some(last) = page.events.last().filter(|_| stopped) {
         page.read_to = last.position();
     }
-    if is_late || (stopped && !page.events.is_empty()) {
+    end_before_hole(&mut page, api.limits.page_holes, direction);
+    if is_enough || (stopped && !page.events.is_empty()) {
         page.more = match direction {
             Direction::Forwards => page.read_to < end,
             Direction::Backwards => page.read_to > after.next(),
@@ -107,6 +106,20 @@ async fn read(api: &Api, request: PageRequest) -> Result<Page, Failure> {
     }
     keep_read(&mut page.holes, page.read_to, direction);
     Ok(page)
+}
+
+/// Ends a page with more holes than an answer holds before the first one that is too many.
+fn end_before_hole(page: &mut Page, most: usize, direction: Direction) {
+    let Some(hole) = page.holes.get(most) else { return };
+    page.read_to = match direction {
+        Direction::Forwards => page.read_to.min(Position(hole.from.0.saturating_sub(1))),
+        Direction::Backwards => page.read_to.max(hole.to.next()),
+    };
+    let read_to = page.read_to;
+    page.events.retain(|event| match direction {
+        Direction::Forwards => event.position() <= read_to,
+        Direction::Backwards => event.position() >= read_to,
+    });
 }
 
 /// Keeps of the holes what was read, as the next page tells of the rest.

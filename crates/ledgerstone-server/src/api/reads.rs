@@ -45,6 +45,8 @@ const UP_TO: Parameter = parameter("up_to", Kind::Whole, "only what stands at or
 pub(crate) const OF_STREAM: &[Parameter] = &[
     parameter("from", Kind::Whole, "only this revision and what follows it"),
     parameter("to", Kind::Whole, "only this revision and what precedes it"),
+    AFTER,
+    UP_TO,
     DIRECTION,
     LIMIT,
     TYPE,
@@ -101,7 +103,7 @@ pub(crate) async fn stream(
     let from = given.parsed::<u64>("from")?.map(Revision);
     let to = given.parsed::<u64>("to")?.map(Revision);
     let types = types(&given)?;
-    let mut selection = bounded(&given, call.scope())?;
+    let mut selection = placed(&api, &given, &call).await?;
     selection.from_revision = from;
     selection.to_revision = to;
     // Revisions can be asked for only of a whole stream, so types are then picked from what was read.
@@ -114,7 +116,7 @@ pub(crate) async fn stream(
     selection.query = Query::from(item);
     let types = if by_revision { types } else { Vec::new() };
     let log = selection.log;
-    let request = PageRequest { selection, types, resumable: false, lines: call.lines };
+    let request = PageRequest { selection, types, lines: call.lines };
     let page = read_page(&api, request).await?;
     if page.is_empty() {
         check_known(&api, &call, &stream).await?;
@@ -126,7 +128,7 @@ pub(crate) async fn stream(
 pub(crate) async fn log(State(api): State<Api>, uri: Uri, call: Call) -> Answered {
     let given = Parameters::of(&uri, OF_LOG)?;
     let selection = filtered(&api, &given, &call).await?;
-    answer_page(&api, PageRequest { selection, types: Vec::new(), resumable: true, lines: call.lines }).await
+    answer_page(&api, PageRequest { selection, types: Vec::new(), lines: call.lines }).await
 }
 
 /// Reads any selection.
@@ -138,13 +140,19 @@ pub(crate) async fn query(
 ) -> Answered {
     Parameters::of(&uri, &[])?;
     let selection = selection.into_selection(call.scope());
-    answer_page(&api, PageRequest { selection, types: Vec::new(), resumable: true, lines: call.lines }).await
+    answer_page(&api, PageRequest { selection, types: Vec::new(), lines: call.lines }).await
 }
 
 /// Makes the selection that the parameters of the log or of a follower describe.
 pub(crate) async fn filtered(api: &Api, given: &Parameters<'_>, call: &Call) -> Result<Selection, Failure> {
-    let mut selection = bounded(given, call.scope())?;
+    let mut selection = placed(api, given, call).await?;
     selection.query = query_of(given)?;
+    Ok(selection)
+}
+
+/// Makes the selection of everything between the positions and the times that were given.
+async fn placed(api: &Api, given: &Parameters<'_>, call: &Call) -> Result<Selection, Failure> {
+    let mut selection = bounded(given, call.scope())?;
     if let Some(after) = given.one("after")? {
         selection.after = read_position(api, "after", after).await?;
     }

@@ -97,14 +97,14 @@ pub(crate) fn event_of(batch: &Batch) -> Option<(&StreamId, &EventData)> {
 }
 
 /// Removes what the event of a client's [`StreamAdmin`] says, by the rule of this server and not by the
-/// client's word; nothing if it had been removed before.
+/// client's word, under the client's id, so that its repetition is known; nothing if it had been removed before.
 pub(crate) async fn obey(
     api: &Api,
     call: &Call,
     stream: &StreamId,
     event: &EventData,
 ) -> Result<Option<Appended>, Failure> {
-    let admin = admin(api, call);
+    let admin = admin(api, call).with_event_id(event.id);
     let removal = Removal::default().after(event.event_type.as_str(), &event.payload);
     let removed = if removal.tombstoned {
         admin.tombstone(stream).await

@@ -21,6 +21,8 @@ pub struct ApiLimits {
     pub page_events_max: u64,
     /// The size in bytes of payloads after which a page ends early.
     pub page_bytes: usize,
+    /// The number of holes after which a page ends early.
+    pub page_holes: usize,
     /// How long a page looks for matches before it ends early, to be read on from where it came.
     pub page_time: Duration,
     /// The largest number of live streams of events at a time.
@@ -34,6 +36,7 @@ impl Default for ApiLimits {
             page_events: 1_000,
             page_events_max: 10_000,
             page_bytes: 16 * 1024 * 1024,
+            page_holes: 10_000,
             page_time: Duration::from_secs(2),
             followers: 1_000,
         }

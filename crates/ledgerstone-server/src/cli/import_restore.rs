@@ -8,7 +8,7 @@ use ledgerstone::core::{Locator, LogHead};
 use tokio::runtime::Handle;
 
 use super::Session;
-use crate::compose::{Access, is_missing, only_local, owner};
+use crate::compose::{Access, can_restore, is_missing, only_local, open_restore, owner};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::import::{Checked, ImportProgress, Input, Restored, check, restore, validate};
@@ -51,12 +51,12 @@ pub(super) async fn run(session: &mut Session, file: &Path, incomplete: bool) ->
 
 /// Takes out what a killed restore left: else the store could not even be looked at.
 async fn undo_unfinished(store: &Locator) -> Result<(), Failure> {
-    if store.scheme() != "sqlite" || is_missing(store) || owner(store).await?.is_some() {
+    if !can_restore(store)? || is_missing(store) || owner(store).await?.is_some() {
         return Ok(());
     }
     let store = store.clone();
     blocking(move || {
-        ledgerstone::stores::restore(&store)?.finish();
+        open_restore(&store)?.finish();
         Ok(())
     })
     .await
@@ -70,7 +70,7 @@ fn write(
     stop: &AtomicBool,
     bar: &ProgressBar,
 ) -> Result<Restored, Failure> {
-    let mut restorer = ledgerstone::stores::restore(locator)?;
+    let mut restorer = open_restore(locator)?;
     let progress = |progress: ImportProgress| bar.set(progress.bytes);
     let restored = restore(input, checked, stands, &mut *restorer, stop, &progress);
     restorer.finish();

@@ -25,6 +25,18 @@ pub(super) struct CsvReader {
     ends: Vec<usize>,
     header: Vec<String>,
     mapping: Mapping,
+    /// Whether a record reached the end of the input with its quote open.
+    ends_in_quote: bool,
+}
+
+/// A record that was looked at and not taken.
+struct Scanned {
+    /// Its bytes, blank lines before it and its line end included.
+    length: usize,
+    /// The number of its columns, 0 if it is too long.
+    columns: usize,
+    /// Whether the input ended inside its quotes.
+    unclosed: bool,
 }
 
 /// The cells of one record, in `text`.
@@ -64,10 +76,15 @@ impl CsvReader {
             ends: vec![0; 64],
             header: Vec::new(),
             mapping: Mapping::default(),
+            ends_in_quote: false,
         };
-        let Some((length, columns)) = csv.scan(source)? else {
+        let Some(Scanned { length, columns, unclosed }) = csv.scan(source)? else {
             return Err(Failure::usage("the input is empty; a CSV file begins with a header"));
         };
+        if unclosed {
+            return Err(Failure::usage("a quote in the header is not closed")
+                .with_help("close it; the first line of a CSV file names its columns"));
+        }
         let cells = Cells { text: &csv.text, ends: csv.ends.get(..columns).unwrap_or_default() };
         let names = (0..columns).map(|at| std::str::from_utf8(cells.get(at)).map(str::to_owned));
         let header: Result<Vec<_>, _> = names.collect();
@@ -80,7 +97,8 @@ impl CsvReader {
 
     /// Reads the next row.
     pub(super) fn next(&mut self, source: &mut Source, rules: &Rules) -> Result<Option<Record>, Failure> {
-        let Some((length, columns)) = self.scan(source)? else { return Ok(None) };
+        let Some(Scanned { length, columns, unclosed }) = self.scan(source)? else { return Ok(None) };
+        self.ends_in_quote |= unclosed;
         let ahead = source.ahead();
         let bytes = ahead.get(..length).unwrap_or_default();
         let blank = bytes.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
@@ -90,7 +108,7 @@ impl CsvReader {
         let first_line = record.iter().position(|byte| *byte == b'\n').map_or(record.len(), |at| at + 1);
         // Quotes come in pairs; an odd one swallows the lines that follow.
         let open = record.iter().filter(|byte| **byte == b'"').count() % 2 == 1;
-        let broken = (open || columns != self.header.len()) && first_line < record.len();
+        let broken = unclosed || (open || columns != self.header.len()) && first_line < record.len();
         let (taken, raw) = if broken || columns == 0 {
             (blank + first_line, record.get(..first_line).unwrap_or_default())
         } else {
@@ -112,36 +130,64 @@ impl CsvReader {
         Ok(Some(Record { line, raw, row }))
     }
 
-    /// Reads one record ahead: its length in bytes and its number of columns, 0 if it is too long.
-    fn scan(&mut self, source: &mut Source) -> Result<Option<(usize, usize)>, Failure> {
+    /// Tells whether a row that was read may be another when the input has grown.
+    pub(super) fn ends_open(&self, source: &Source) -> bool {
+        self.ends_in_quote || source.ends_open()
+    }
+
+    /// Looks at the next record.
+    fn scan(&mut self, source: &mut Source) -> Result<Option<Scanned>, Failure> {
         self.reader.reset();
         let (mut length, mut written, mut columns) = (0, 0, 0);
+        let (mut ended, mut unclosed) = (false, false);
         if source.ahead().is_empty() {
             source.fill()?;
         }
         loop {
-            let input = source.ahead().get(length..).unwrap_or_default();
+            // At the end of the input, a line end tells whether the record is whole: inside quotes it is text.
+            let input: &[u8] = match (ended, unclosed) {
+                (true, false) => b"\n",
+                _ => source.ahead().get(length..).unwrap_or_default(),
+            };
             let text = self.text.get_mut(written..).unwrap_or_default();
             let ends = self.ends.get_mut(columns..).unwrap_or_default();
-            let (result, read, wrote, ended) = self.reader.read_record(input, text, ends);
-            length += read;
+            let (result, read, wrote, ended_columns) = self.reader.read_record(input, text, ends);
+            length += if ended { 0 } else { read };
             written += wrote;
-            columns += ended;
+            columns += ended_columns;
             match result {
-                ReadRecordResult::Record => return Ok(Some((length, columns))),
+                ReadRecordResult::Record => {
+                    length += rest_of_line_end(source, length)?;
+                    return Ok(Some(Scanned { length, columns, unclosed }));
+                }
                 ReadRecordResult::End => {
                     source.take(length);
                     return Ok(None);
                 }
                 ReadRecordResult::OutputFull => self.text.resize(self.text.len() * 2, 0),
                 ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
-                ReadRecordResult::InputEmpty if length > MAX_ROW_BYTES => return Ok(Some((length, 0))),
+                ReadRecordResult::InputEmpty if length > MAX_ROW_BYTES => {
+                    return Ok(Some(Scanned { length, columns: 0, unclosed }));
+                }
                 ReadRecordResult::InputEmpty => {
-                    source.fill()?;
+                    unclosed = ended;
+                    ended = !source.fill()?;
                 }
             }
         }
     }
+}
+
+/// Returns the length of what is left of a line end: a record is whole at `\r`, its line at `\r\n`.
+fn rest_of_line_end(source: &mut Source, length: usize) -> Result<usize, Failure> {
+    let Some(last) = length.checked_sub(1) else { return Ok(0) };
+    if source.ahead().get(last) != Some(&b'\r') {
+        return Ok(0);
+    }
+    if source.ahead().len() == length {
+        source.fill()?;
+    }
+    Ok(usize::from(source.ahead().get(length) == Some(&b'\n')))
 }
 
 /// Guesses at another delimiter, if the header is one column that holds it.

@@ -65,6 +65,41 @@ fn a_quote_in_the_last_column_that_is_never_closed_costs_one_line() {
 }
 
 #[test]
+fn a_quote_that_is_open_at_the_end_is_a_bad_row() {
+    for end in ["2,B,,,,\"open\n", "2,B,,,,\"open", "2,B,,,,\"", "2,B,,,,\"a \"\"\r\n"] {
+        let records = read_rows(&format!("1,A,,,,\n{end}"));
+        let sound: Vec<_> = records.iter().map(|record| (record.line, record.row.is_ok())).collect();
+        assert_eq!(sound, [(2, true), (3, false)], "{end:?}");
+        assert_eq!(records[1].raw, end.trim_end().as_bytes());
+    }
+    for end in ["2,B,,,,\"closed\"", "2,B,,,5,7\" nails", "2,B,,,,\"\"", "2,B,,,,\"a\nb\"", "\n\n"] {
+        let records = read_rows(&format!("1,A,,,5,\n{end}"));
+        assert!(records.iter().all(|record| record.row.is_ok()), "{end:?}");
+    }
+}
+
+#[test]
+fn a_place_is_open_inside_a_line_and_behind_a_quote_that_was_open_at_the_end() {
+    let open = |rows: &str| {
+        let bytes = std::io::Cursor::new(format!("{HEADER}{rows}").replace('\n', "\r\n"));
+        let mut source = Source::new(Box::new(bytes), Arc::default());
+        let arguments = MappingArguments {
+            map: ["stream=id", "type=what"].map(str::to_owned).to_vec(),
+            types: Vec::new(),
+        };
+        let mut csv = CsvReader::new(&mut source, b',', &arguments).expect("a header");
+        let mut open = vec![csv.ends_open(&source)];
+        while csv.next(&mut source, &rules()).expect("reads").is_some() {
+            open.push(csv.ends_open(&source));
+        }
+        open
+    };
+    assert_eq!(open("1,A,,,,\n\n2,B,,,,\n3,\"C\",,,,\"x\"\n"), [false; 4]);
+    assert_eq!(open("1,A,,,,\n2,B,,,,"), [false, false, true]);
+    assert_eq!(open("1,A,,,,\n2,B,,,,\"open\n3,C,,,,\n"), [false, false, true, true]);
+}
+
+#[test]
 fn a_row_with_other_columns_is_rejected_and_the_next_is_read() {
     let records = read_rows("1,A\n\n2,B,,,,,,,\n3,C,,,,\n");
     let lines: Vec<_> = records.iter().map(|record| (record.line, record.row.is_ok())).collect();

@@ -336,8 +336,15 @@ impl<'a> Run<'a> {
             bytes: self.source.taken(),
             digest: self.source.digest(),
             // Whoever grows the file may finish its last line first: then ids tell what is there.
-            exact: self.base.exact && !self.source.ends_open(),
+            exact: self.base.exact && !self.ends_open(),
             ..self.base.clone()
+        }
+    }
+
+    fn ends_open(&self) -> bool {
+        match &self.reader {
+            Reader::Ndjson => self.source.ends_open(),
+            Reader::Csv(csv) => csv.ends_open(&self.source),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The writing half of an import: chunks of rows become batches, one after another.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use ledgerstone::core::{
     Append, Appended, Batch, EventStore, EventStoreError, ExpectedRevision, MarkChange, Refusal, Retry,
     StreamId, Tenant,
 };
+use ledgerstone::engine::TokioSleeper;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -219,18 +221,41 @@ enum Repetition {
 /// Appends, and asks again with the same ids where that may help.
 async fn append(events: &dyn EventStore, batch: Batch) -> Result<(Appended, Repetition), EventStoreError> {
     let retry = Retry { attempts: 6, base: Duration::from_millis(50), cap: Duration::from_secs(2) };
-    let mut attempt = 1;
-    loop {
-        let error = match events.append(batch.clone()).await {
-            Ok(appended) if appended.repeated && attempt == 1 => {
-                return Ok((appended, Repetition::Unexpected));
-            }
-            Ok(appended) => return Ok((appended, Repetition::None)),
-            Err(error) => error,
-        };
-        let wait = retry.wait(attempt, u64::MAX).filter(|_| error.is_retryable());
-        let Some(wait) = wait else { return Err(error) };
-        tokio::time::sleep(wait).await;
-        attempt += 1;
+    let mut attempts = 0;
+    let call = || {
+        attempts += 1;
+        events.append(batch.clone())
+    };
+    let appended = retry.run(&TokioSleeper, random, call).await?;
+    let before = appended.repeated && attempts == 1;
+    Ok((appended, if before { Repetition::Unexpected } else { Repetition::None }))
+}
+
+/// Draws a number for the jitter of retries; nothing else depends on it.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use ledgerstone::core::{EventData, EventType};
+    use ledgerstone::stores::{Resources, open};
+    use ledgerstone_testkit::{Call, Fault, Faults, Faulty, SequentialIds};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_was_lost_is_no_repetition_of_an_earlier_run() {
+        let locator = "memory:".parse().expect("a locator");
+        let backend = open(&locator, &Resources::default()).await.expect("opens");
+        let faults = Faults::none();
+        let store = Faulty::new(backend.events, faults.clone());
+        let noted = EventType::new("noted").expect("a type");
+        let batch = Batch::of(Append::to_log(vec![EventData::json(SequentialIds::id(1), noted, "{}")]));
+        faults.fail(Call::Append, Fault::After);
+        let (appended, repetition) = append(&store, batch.clone()).await.expect("asked again");
+        assert_eq!((appended.repeated, repetition), (true, Repetition::None));
+        let (_, repetition) = append(&store, batch).await.expect("another run");
+        assert_eq!(repetition, Repetition::Unexpected);
     }
 }

@@ -81,6 +81,7 @@ pub(crate) fn add(trials: &mut Trials) {
     trials.add("append::malformed_bodies_are_refused_and_leave_nothing", malformed_bodies);
     trials.add("append::what_belongs_to_the_system_is_refused_unless_configured_and_meant", system_events);
     trials.add("append::a_removal_that_comes_as_an_event_obeys_the_rule", removals);
+    trials.add("append::a_removal_that_is_repeated_answers_as_the_first_time", repeated_removals);
     trials.add("append::a_body_above_the_limit_is_refused", || async {
         let limits = ApiLimits { body_bytes: 1_000, ..ApiLimits::default() };
         let server = running_with(ServeOptions { limits, ..ServeOptions::default() }).await;
@@ -176,5 +177,27 @@ async fn removals() -> ledgerstone_testkit::conformance::CaseResult {
     assert!(admin.tombstone(&stream).await?.is_some_and(|appended| !appended.repeated));
     assert!(admin.tombstone(&stream).await?.is_none());
     assert!(admin.tombstone(&"account-2".parse()?).await.is_err());
+    Ok(())
+}
+
+async fn repeated_removals() -> ledgerstone_testkit::conformance::CaseResult {
+    let server = running().await;
+    for event_type in ["Opened", "Named", "Closed"] {
+        server.append("account-1", event_type).await;
+    }
+    let meant = [("ledgerstone-system", "true")];
+    let events =
+        [r#""type":"$transient""#, r#""type":"$truncated","data":{"before":2}"#, r#""type":"$tombstoned""#];
+    for (number, event) in events.iter().enumerate() {
+        let event = format!(r#"{{"id":"018f3f5e-0000-7000-8000-00000000000{number}",{event}}}"#);
+        let append =
+            async || server.call("POST", "/v1/streams/account-1", &meant, event.clone()).await.json();
+        let first = append().await;
+        assert_ne!(first["repeated"], true, "{first}");
+        let again = append().await;
+        assert_eq!((&again["repeated"], &again["ranges"]), (&json!(true), &first["ranges"]), "{event}");
+        let heads = server.get("/v1/head").await.json()["heads"].clone();
+        assert_eq!(heads, json!({"application": 3, "system": number + 1}));
+    }
     Ok(())
 }

@@ -1,37 +1,61 @@
 //! Pages of events that callers seldom meet: with holes in them, and with nothing else.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use ledgerstone::core::{
-    Appended, Batch, Capabilities, EventStore, EventStoreError, EventType, Frames, Heads, LogHead, Mark,
-    Position, Query, QueryItem, Selection, TenantScope,
+    Appended, Batch, Capabilities, Code, EventStore, EventStoreError, EventType, Frames, Heads, LogHead,
+    Mark, Position, Query, QueryItem, Selection, TenantScope,
 };
 use ledgerstone::engine::ReadModelOptions;
 use ledgerstone::stores::{Resources, open};
 use ledgerstone_server::api::state::ApiLimits;
 use ledgerstone_server::serve::ServeOptions;
-use ledgerstone_testkit::conformance::{CaseResult, Trials};
+use ledgerstone_testkit::conformance::{CaseError, CaseResult, Trials};
 use serde_json::Value;
 
-use crate::running::{Running, running};
+use crate::running::{Running, running, running_with};
 
 pub(crate) fn add(trials: &mut Trials) {
     trials.add("paging::each_hole_is_told_once_in_either_direction", holes);
+    trials.add("paging::a_stream_with_more_holes_than_a_page_takes_is_read_on", many_holes);
+    trials.add("paging::a_client_does_not_read_on_in_another_log", another_log);
     trials.add("paging::a_client_reads_on_across_empty_pages", empty_pages);
 }
 
 /// Reads a page; answers the positions of its events, those of its holes, and where it came to if there is more.
 async fn page(server: &Running, query: &str) -> (Vec<u64>, Vec<u64>, Option<u64>) {
-    let page = server.get(&format!("/v1/events?limit=1&{query}")).await.json();
+    page_at(server, &format!("/v1/events?limit=1&{query}")).await
+}
+
+async fn page_at(server: &Running, path: &str) -> (Vec<u64>, Vec<u64>, Option<u64>) {
+    let page = server.get(path).await.json();
     let list = |name: &str| page[name].as_array().cloned().unwrap_or_default();
     let number = |value: &Value| value.as_u64().expect("a position");
     let events = list("events").iter().map(|event| number(&event["position"])).collect();
     let holes = list("holes");
     let holes = holes.iter().flat_map(|hole| number(&hole["from"])..=number(&hole["to"])).collect();
     (events, holes, (page["more"] == true).then(|| number(&page["read_to"])))
+}
+
+/// Reads page after page; answers the positions of the events and the holes of each.
+async fn pages(
+    server: &Running,
+    path: &str,
+    begin: u64,
+    next: impl Fn(u64) -> u64,
+) -> Vec<(Vec<u64>, Vec<u64>)> {
+    let mut seen = Vec::new();
+    let mut place = Some(begin);
+    while let Some(at) = place {
+        let (events, holes, read_to) = page_at(server, &format!("{path}{at}")).await;
+        seen.push((events, holes));
+        place = read_to.map(&next);
+    }
+    seen
 }
 
 async fn holes() -> CaseResult {
@@ -60,12 +84,32 @@ async fn holes() -> CaseResult {
     Ok(())
 }
 
+async fn many_holes() -> CaseResult {
+    let limits = ApiLimits { page_holes: 2, ..ApiLimits::default() };
+    let server = running_with(ServeOptions { limits, ..ServeOptions::default() }).await;
+    for _ in 0..5 {
+        server.append("gone-1", "Noted").await;
+        server.append("kept-1", "Noted").await;
+    }
+    server.append("gone-1", "Noted").await;
+    assert_eq!(server.call("POST", "/v1/streams/gone-1/transient", &[], "").await.status, 200);
+    let truncation = r#"{"before":5}"#;
+    assert_eq!(server.call("POST", "/v1/streams/gone-1/truncate", &[], truncation).await.status, 200);
+    for path in ["/v1/streams/gone-1?", "/v1/streams/gone-1?from=0&type=Noted&", "/v1/events?stream=gone-1&"]
+    {
+        let forwards = pages(&server, &format!("{path}after="), 0, |read_to| read_to).await;
+        let expected = [(vec![], vec![1, 3]), (vec![], vec![5, 7]), (vec![11], vec![9])];
+        assert_eq!(forwards, expected, "{path}");
+        let backwards = format!("{path}direction=backwards&up_to=");
+        let backwards = pages(&server, &backwards, 11, |read_to| read_to - 1).await;
+        let expected = [(vec![11], vec![9, 7]), (vec![], vec![5, 3]), (vec![], vec![1])];
+        assert_eq!(backwards, expected, "{path}");
+    }
+    Ok(())
+}
+
 async fn empty_pages() -> CaseResult {
-    let mut backend = open(&"memory:".parse()?, &Resources::default()).await?;
-    backend.events = Arc::new(Dripping(backend.events));
-    let limits = ApiLimits { page_time: std::time::Duration::ZERO, ..ApiLimits::default() };
-    let options = ServeOptions { limits, ..ServeOptions::default() };
-    let server = Running::over(backend, ReadModelOptions::default(), options).await?;
+    let (server, _) = dripping().await?;
     for event_type in ["Opened", "Named", "Named", "Closed", "Named"] {
         server.append("account-1", event_type).await;
     }
@@ -85,9 +129,38 @@ async fn empty_pages() -> CaseResult {
     Ok(())
 }
 
-/// A store that yields a frame for each position, as a slow one does between two matches.
+async fn another_log() -> CaseResult {
+    let (server, restores) = dripping().await?;
+    for event_type in ["Opened", "Named", "Closed"] {
+        server.append("account-1", event_type).await;
+    }
+    let resources = Resources { http: Some(Arc::new(server.client.clone())), ..Resources::default() };
+    let client = open(&format!("http://{}", server.address).parse()?, &resources).await?;
+    let mut frames = client.events.read(Selection::all());
+    assert_eq!(frames.try_next().await?.map(|frame| frame.read_to), Some(Position(1)));
+    restores.fetch_add(1, Ordering::Relaxed);
+    let error = frames.try_next().await.expect_err("another log");
+    assert_eq!(error.code(), Code::ForeignPosition, "{error}");
+    assert!(!error.is_retryable());
+    assert!(frames.try_next().await?.is_none());
+    Ok(())
+}
+
+/// Serves a store that yields little at a time; raising the number is a restore of it.
+async fn dripping() -> Result<(Running, Arc<AtomicU32>), CaseError> {
+    let mut backend = open(&"memory:".parse()?, &Resources::default()).await?;
+    let restores = Arc::new(AtomicU32::new(0));
+    backend.events = Arc::new(Dripping(backend.events, Arc::clone(&restores)));
+    let limits = ApiLimits { page_time: std::time::Duration::ZERO, ..ApiLimits::default() };
+    let options = ServeOptions { limits, ..ServeOptions::default() };
+    let server = Running::over(backend, ReadModelOptions::default(), options).await?;
+    Ok((server, restores))
+}
+
+/// A store that yields a frame for each position, as a slow one does between two matches; its epoch rises with
+/// the number.
 #[derive(Debug)]
-struct Dripping(Arc<dyn EventStore>);
+struct Dripping(Arc<dyn EventStore>, Arc<AtomicU32>);
 
 #[async_trait]
 impl EventStore for Dripping {
@@ -110,7 +183,9 @@ impl EventStore for Dripping {
     }
 
     async fn head(&self) -> Result<LogHead, EventStoreError> {
-        self.0.head().await
+        let mut head = self.0.head().await?;
+        head.log.epoch += self.1.load(Ordering::Relaxed);
+        Ok(head)
     }
 
     fn changes(&self) -> BoxStream<'static, Heads> {

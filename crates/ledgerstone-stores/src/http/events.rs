@@ -8,8 +8,8 @@ use futures_core::stream::BoxStream;
 use futures_util::StreamExt as _;
 use ledgerstone_core::{
     Appended, AppendedJson, BackendError, Batch, BatchJson, Capabilities, Code, Direction, ErrorKind,
-    EventPageJson, EventStore, EventStoreError, Frame, Frames, Heads, LogHead, Mark, MarkJson, Position,
-    RecordedEvent, Selection, SelectionJson, Tenant, TenantScope,
+    EventPageJson, EventStore, EventStoreError, Frame, Frames, Heads, LogHead, LogIdentity, Mark, MarkJson,
+    Position, RecordedEvent, Selection, SelectionJson, Tenant, TenantScope,
 };
 use serde::Deserialize;
 
@@ -100,12 +100,13 @@ impl EventStore for HttpEvents {
 struct Reading {
     connection: Arc<Connection>,
     selection: Selection,
-    begun: bool,
+    /// The log of the first page, once that was read.
+    log: Option<LogIdentity>,
 }
 
 impl Reading {
     fn new(connection: Arc<Connection>, selection: Selection) -> Self {
-        Self { connection, selection, begun: false }
+        Self { connection, selection, log: None }
     }
 
     /// Reads the next page, and tells whether there may be another.
@@ -118,6 +119,7 @@ impl Reading {
         asked.limit = Some(wanted);
         let answer = self.connection.post::<EventPageJson>(READ, "/v1/query", &tenant, &asked).await;
         let page = answer.map_err(|error| error.into_backend_error(READ))?;
+        self.check_log(page.log)?;
         let more = self.advance(&page);
         let events = page.events.iter().map(|event| event.to_recorded());
         let events = events.collect::<Result<Vec<RecordedEvent>, _>>();
@@ -132,10 +134,18 @@ impl Reading {
         }
     }
 
+    /// Refuses a page of another log than the first one: its positions mean other events.
+    fn check_log(&self, log: LogIdentity) -> Result<(), BackendError> {
+        let Some(begun) = self.log.filter(|begun| *begun != log) else { return Ok(()) };
+        let message = format!(
+            "the reading began in log {begun} and this is log {log}; read again from the beginning, or rewind"
+        );
+        Err(BackendError::new(ErrorKind::Invalid, BACKEND, "read", message).with_code(Code::ForeignPosition))
+    }
+
     /// Moves behind a page; the head of the first one is where the reading ends.
     fn advance(&mut self, page: &EventPageJson) -> bool {
-        if !self.begun {
-            self.begun = true;
+        if self.log.replace(page.log).is_none() {
             let head = page.head.of(self.selection.log);
             self.selection.up_to = Some(self.selection.up_to.map_or(head, |last| last.min(head)));
         }

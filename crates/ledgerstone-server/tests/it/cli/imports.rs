@@ -20,6 +20,8 @@ pub(super) fn add(trials: &mut Trials) {
     trials.add("cli::bad_rows_are_told_by_line_and_the_others_are_imported", bad_rows);
     trials.add("cli::equal_rows_are_different_events_and_a_grown_file_adds_what_is_new", grown);
     trials.add("cli::a_last_line_that_was_unfinished_is_imported_once_it_is_whole", unfinished);
+    trials.add("cli::a_row_whose_quote_was_open_at_the_end_is_imported_once_it_is_whole", unclosed);
+    trials.add("cli::lines_may_end_in_either_way_and_the_mark_stays_exact", line_ends);
     trials.add("cli::a_file_that_changed_at_its_beginning_doubles_nothing", changed);
     trials.add("cli::rows_rejected_for_their_times_are_imported_once_a_zone_is_named", zoned);
     trials.add("cli::ids_of_rows_are_kept_and_never_used_twice", own_ids);
@@ -353,6 +355,35 @@ fn tell_streams(desk: &Desk, from: u64, to: u64) -> CaseResult {
     let changed = String::from_utf8(value)?.replace(&from, &to);
     assert!(changed.contains(&to), "{changed}");
     database.execute("UPDATE marks SET value = ?1", [changed.into_bytes()])?;
+    Ok(())
+}
+
+async fn line_ends() -> CaseResult {
+    for text in [csv(&rows(0..500)), csv(&rows(0..500)).replace('\n', "\r\n")] {
+        let desk = Desk::new();
+        desk.write("log.csv", text);
+        assert_eq!(account(&import(&desk, "log.csv", &["--batch", "100"])), [500, 500, 0, 0]);
+        let database = rusqlite::Connection::open(desk.path("app.db"))?;
+        let value: Vec<u8> = database.query_row("SELECT value FROM marks", [], |row| row.get(0))?;
+        let progress: Value = serde_json::from_slice(&value)?;
+        assert_eq!((&progress["rows"], &progress["exact"]), (&Value::from(500), &Value::from(true)));
+    }
+    Ok(())
+}
+
+async fn unclosed() -> CaseResult {
+    let desk = Desk::new();
+    let begun =
+        csv("a,X,2011-10-11 13:45:40Z,1\nb,X,2011-10-11 13:45:40Z,\"two\nc,X,2011-10-11 13:45:40Z,3\n");
+    desk.write("log.csv", &begun);
+    assert_eq!(account(&import(&desk, "log.csv", &[])), [3, 2, 0, 1]);
+    assert_eq!(account(&import(&desk, "log.csv", &[])), [3, 0, 2, 1]);
+    let whole = format!("{begun}end\"\nd,X,2011-10-11 13:45:40Z,4\n");
+    desk.write("log.csv", whole);
+    // What stood in the open quote was a line of its own, and is a part of the row now.
+    assert_eq!(account(&import(&desk, "log.csv", &[])), [3, 2, 1, 0]);
+    let streams: Vec<_> = desk.events().iter().map(|event| event["stream"].to_string()).collect();
+    assert_eq!(streams, ["\"a\"", "\"c\"", "\"b\"", "\"d\""]);
     Ok(())
 }
 
