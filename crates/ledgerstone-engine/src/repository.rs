@@ -81,7 +81,8 @@ impl<A: Aggregate> Repository<A> {
         Ok(stream_of::<A>(id)?)
     }
 
-    /// Loads an aggregate; one that nothing happened to has the default state.
+    /// Loads an aggregate; one that nothing happened to has the default state, and so has one whose
+    /// events were all removed, which goes on behind them.
     pub async fn load(&self, id: &str) -> Result<Loaded<A>, Error<A>> {
         let (loaded, _) = self.load_bounded(self.stream(id)?, Bounds::default(), true).await?;
         Ok(loaded)

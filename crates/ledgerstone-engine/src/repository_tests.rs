@@ -215,15 +215,46 @@ async fn a_revision_beyond_the_stream_or_before_its_truncation_is_an_error() {
     assert_eq!(accounts.load("1").await.expect("loads").state.balance, 6);
 }
 
+async fn remove_all(ledger: &Ledger, stream: &StreamId, count: u64) {
+    ledger.admin().declare_transient(stream).await.expect("declares");
+    ledger.admin().truncate(stream, Revision(count)).await.expect("truncates");
+}
+
 #[tokio::test]
 async fn a_stream_whose_events_are_all_removed_takes_events_again() {
     let ledger = Ledger::new(events().await);
     let accounts: Repository<Account> = ledger.repository();
-    opened(&accounts, "1", &[5]).await;
-    let stream = accounts.stream("1").expect("a stream");
-    ledger.admin().declare_transient(&stream).await.expect("declares");
-    ledger.admin().truncate(&stream, Revision(2)).await.expect("truncates");
+    for id in ["1", "2"] {
+        opened(&accounts, id, &[5]).await;
+        remove_all(&ledger, &accounts.stream(id).expect("a stream"), 2).await;
+    }
     let outcome = accounts.handle("1", Command::Open("Bo"), &nothing()).await.expect("opens again");
+    assert_eq!((outcome.revision, outcome.attempts), (StreamState::At(Revision(2)), 1));
+    let loaded = accounts.load("2").await.expect("loads");
+    assert!(!loaded.exists(), "no event is left");
+    let saved = accounts.save(loaded, vec![Opened { owner: "Bo".to_owned() }.into()], &nothing()).await;
+    assert_eq!(saved.expect("saves").revision, StreamState::At(Revision(2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_goes_on_behind_events_that_were_added_and_removed_meanwhile() {
+    let ledger = Ledger::new(events().await);
+    let accounts: Repository<Account> = ledger.repository();
+    opened(&accounts, "1", &[]).await;
+    let stream = accounts.stream("1").expect("a stream");
+    let (mut first, context) = (true, nothing());
+    let outcome = accounts.decide("1", &context, |_| {
+        let meanwhile = async {
+            accounts.handle("1", Command::Deposit(1), &nothing()).await.expect("deposits");
+            remove_all(&ledger, &stream, 2).await;
+        };
+        if std::mem::take(&mut first) {
+            let handle = tokio::runtime::Handle::current();
+            tokio::task::block_in_place(|| handle.block_on(meanwhile));
+        }
+        Ok(vec![Deposited { amount: 100 }.into()])
+    });
+    let outcome = outcome.await.expect("deposits");
     assert_eq!((outcome.revision, outcome.attempts), (StreamState::At(Revision(2)), 2));
 }
 
