@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ledgerstone_core::{
-    Aggregate, Appended, Batch, EventData, EventStore, EventStoreError, IdSource, InvalidName, Retry,
+    Aggregate, Appended, Batch, EventData, EventStore, EventStoreError, IdSource, InvalidName, Query, Retry,
     Sleeper, StreamId, TimeOrderedIds,
 };
 
@@ -110,8 +110,24 @@ impl Ledger {
         StreamAdmin::new(self.clone())
     }
 
+    /// Widens a query so that each type in it stands for all the names that it was ever recorded under.
+    ///
+    /// Whoever queries by type passes through here: before the store is read, before a
+    /// [`Subscription`](crate::subscription::Subscription) begins, and in a projection's `query`, with
+    /// [`Upcasters::widen`](crate::upcaster::Upcasters::widen) where no ledger is at hand. The condition
+    /// of a batch is widened by [`append`](Self::append).
+    #[must_use]
+    pub fn widen(&self, query: &Query) -> Query {
+        self.codec.upcasters().widen(query)
+    }
+
     /// Appends a batch, and repeats it with the same ids while nobody knows whether it was recorded.
-    pub async fn append(&self, batch: Batch) -> Result<Appended, EventStoreError> {
+    ///
+    /// A type in its condition stands for all its historic names.
+    pub async fn append(&self, mut batch: Batch) -> Result<Appended, EventStoreError> {
+        if let Some(condition) = &mut batch.condition {
+            condition.fail_if_match = self.widen(&condition.fail_if_match);
+        }
         let mut attempt = 1;
         loop {
             let error = match self.store.append(batch.clone()).await {
@@ -179,3 +195,7 @@ pub fn stream_of<A: Aggregate>(id: &str) -> Result<StreamId, InvalidName> {
     }
     StreamId::new(format!("{}-{id}", A::CATEGORY))
 }
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;
