@@ -9,6 +9,7 @@ use ledgerstone_core::{
 };
 use serde::Serialize;
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::read_models::error::ReadModelError;
 
@@ -93,6 +94,13 @@ impl ParkedKey {
     /// Returns what it is the row of: a document may bear the name that a whole event is listed under.
     fn held(&self) -> Held {
         if self.whole_event { Held::WholeEvent(self.first) } else { Held::Key(self.key.clone()) }
+    }
+
+    /// Returns the id of the event that records its discard: one for each time that it is parked.
+    pub(crate) fn discard_id(&self) -> Result<Uuid, InvalidName> {
+        let (first, parked_at) = (self.first.to_string(), self.parked_at.to_string());
+        let parked = [self.row_key()?.as_str(), &first, &parked_at].join("\u{0}");
+        Ok(Uuid::new_v5(&Uuid::nil(), parked.as_bytes()))
     }
 
     fn row_key(&self) -> Result<DocumentKey, InvalidName> {
