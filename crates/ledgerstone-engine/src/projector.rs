@@ -12,6 +12,7 @@ use ledgerstone_core::{
 use tokio::sync::Mutex;
 
 use crate::fence::Fence;
+use crate::orphans::{drop_orphans, stands_before_rows};
 use crate::parked::{ParkedKey, ParkedKeys, parked_definition};
 use crate::projector_fold::{Group, Plan, fold, plan};
 use crate::read_models::error::ReadModelError;
@@ -107,6 +108,11 @@ impl Projector {
         let end = run.up_to.map_or(newest, |up_to| up_to.min(newest));
         if from.is_some_and(|from| from.position >= end) {
             return Ok(RunEnd::Reached);
+        }
+        if stands_before_rows(from) {
+            // A reset elsewhere has emptied the generation and may not have come to its parked keys yet.
+            let drop = || drop_orphans(&*self.documents, id, &self.tenants, head.log, from);
+            from = self.retried(drop).await?;
         }
         selection = selection.after(from.map_or(Position::START, |from| from.position)).up_to(end);
         let mut parked = self.retried(|| ParkedKeys::load(&*self.documents, id, &self.tenants)).await?;
