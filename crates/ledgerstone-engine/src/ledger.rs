@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::TryFutureExt;
 use ledgerstone_core::{
     Aggregate, Appended, Batch, EventData, EventStore, EventStoreError, IdSource, InvalidName, Query, Retry,
     Sleeper, StreamId, TimeOrderedIds,
@@ -128,17 +129,7 @@ impl Ledger {
         if let Some(condition) = &mut batch.condition {
             condition.fail_if_match = self.widen(&condition.fail_if_match);
         }
-        let mut attempt = 1;
-        loop {
-            let error = match self.store.append(batch.clone()).await {
-                Ok(appended) => return Ok(appended),
-                Err(error) => error,
-            };
-            if !self.waits_after(&error, attempt).await {
-                return Err(error);
-            }
-            attempt += 1;
-        }
+        self.retried(|| self.store.append(batch.clone())).await
     }
 
     /// Encodes events of one command, each with a new id.
@@ -152,6 +143,20 @@ impl Ledger {
 
     pub(crate) fn next_id(&self) -> uuid::Uuid {
         self.ids.next_id()
+    }
+
+    /// Calls the store again while it fails and may be asked again.
+    pub(crate) async fn retried<T, F>(&self, mut call: impl FnMut() -> F + Send) -> Result<T, EventStoreError>
+    where
+        F: Future<Output = Result<T, EventStoreError>> + Send,
+    {
+        let told = |error: &EventStoreError| {
+            if error.is_retryable() {
+                tracing::warn!(%error, "the event store failed");
+            }
+        };
+        let call = || call().inspect_err(told);
+        self.retry.run(&*self.sleeper, || self.random(), call).await
     }
 
     /// Waits if a failed call may be repeated; otherwise, or after the last attempt, answers `false`.

@@ -267,9 +267,13 @@ async fn a_category_or_an_id_that_makes_no_stream_is_refused() {
     }
 }
 
-/// Loses the answer of every first append, after it was recorded.
+/// Loses the answer of every first append, after it was recorded, and of as many readings as it is told.
 #[derive(Debug)]
-struct Forgetful(Arc<dyn EventStore>, AtomicU32);
+struct Forgetful(Arc<dyn EventStore>, AtomicU32, Arc<AtomicU32>);
+
+fn lost(operation: &'static str) -> BackendError {
+    BackendError::new(ErrorKind::Unavailable, "test", operation, "the answer was lost")
+}
 
 #[async_trait]
 impl EventStore for Forgetful {
@@ -280,13 +284,16 @@ impl EventStore for Forgetful {
     async fn append(&self, batch: Batch) -> Result<Appended, EventStoreError> {
         let appended = self.0.append(batch).await?;
         if self.1.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
-            let lost = BackendError::new(ErrorKind::Unavailable, "test", "append", "the answer was lost");
-            return Err(EventStoreError::Indeterminate(lost));
+            return Err(EventStoreError::Indeterminate(lost("append")));
         }
         Ok(appended)
     }
 
     fn read(&self, selection: Selection) -> Frames {
+        let left = self.2.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if left.is_ok() {
+            return stream::once(async { Err(lost("read").into()) }).boxed();
+        }
         self.0.read(selection)
     }
 
@@ -305,11 +312,26 @@ impl EventStore for Forgetful {
 
 #[tokio::test]
 async fn an_append_whose_answer_was_lost_is_repeated_and_recorded_once() {
-    let store: Arc<dyn EventStore> = Arc::new(Forgetful(events().await, AtomicU32::new(0)));
+    let store: Arc<dyn EventStore> = Arc::new(Forgetful(events().await, AtomicU32::new(0), Arc::default()));
     let accounts = accounts(&store);
     opened(&accounts, "1", &[5, 5]).await;
     assert_eq!(read(&store, Selection::all()).await.len(), 3);
     assert_eq!(accounts.load("1").await.expect("loads").state.balance, 10);
+}
+
+#[tokio::test]
+async fn a_reading_that_failed_is_begun_again_a_bounded_number_of_times() {
+    let failures = Arc::new(AtomicU32::new(0));
+    let store = Forgetful(events().await, AtomicU32::new(1), Arc::clone(&failures));
+    let retry = ledgerstone_core::Retry { base: std::time::Duration::ZERO, ..Default::default() };
+    let accounts: Repository<Account> = Ledger::new(Arc::new(store)).with_retry(retry).repository();
+    opened(&accounts, "1", &[5]).await;
+    failures.store(retry.attempts - 1, Ordering::Relaxed);
+    assert!(accounts.exists("1").await.expect("reads"));
+    failures.store(retry.attempts - 1, Ordering::Relaxed);
+    assert_eq!(accounts.load("1").await.expect("loads").state.balance, 5);
+    failures.store(retry.attempts, Ordering::Relaxed);
+    assert!(accounts.exists("1").await.expect_err("given up").is_retryable());
 }
 
 proptest! {
