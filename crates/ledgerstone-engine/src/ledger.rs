@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use futures_util::TryFutureExt;
 use ledgerstone_core::{
-    Aggregate, Appended, Batch, EventData, EventStore, EventStoreError, IdSource, InvalidName, Retry,
+    Aggregate, Appended, Batch, EventData, EventStore, EventStoreError, IdSource, InvalidName, Query, Retry,
     Sleeper, StreamId, TimeOrderedIds,
 };
 
@@ -110,19 +111,25 @@ impl Ledger {
         StreamAdmin::new(self.clone())
     }
 
+    /// Widens a query so that each type in it stands for all the names that it was ever recorded under.
+    ///
+    /// Whoever queries by type passes through here: before the store is read, before a
+    /// [`Subscription`](crate::subscription::Subscription) begins, and in a projection's `query`, with
+    /// [`Upcasters::widen`](crate::upcaster::Upcasters::widen) where no ledger is at hand. The condition
+    /// of a batch is widened by [`append`](Self::append).
+    #[must_use]
+    pub fn widen(&self, query: &Query) -> Query {
+        self.codec.upcasters().widen(query)
+    }
+
     /// Appends a batch, and repeats it with the same ids while nobody knows whether it was recorded.
-    pub async fn append(&self, batch: Batch) -> Result<Appended, EventStoreError> {
-        let mut attempt = 1;
-        loop {
-            let error = match self.store.append(batch.clone()).await {
-                Ok(appended) => return Ok(appended),
-                Err(error) => error,
-            };
-            if !self.waits_after(&error, attempt).await {
-                return Err(error);
-            }
-            attempt += 1;
+    ///
+    /// A type in its condition stands for all its historic names.
+    pub async fn append(&self, mut batch: Batch) -> Result<Appended, EventStoreError> {
+        if let Some(condition) = &mut batch.condition {
+            condition.fail_if_match = self.widen(&condition.fail_if_match);
         }
+        self.retried(|| self.store.append(batch.clone())).await
     }
 
     /// Encodes events of one command, each with a new id.
@@ -136,6 +143,20 @@ impl Ledger {
 
     pub(crate) fn next_id(&self) -> uuid::Uuid {
         self.ids.next_id()
+    }
+
+    /// Calls the store again while it fails and may be asked again.
+    pub(crate) async fn retried<T, F>(&self, mut call: impl FnMut() -> F + Send) -> Result<T, EventStoreError>
+    where
+        F: Future<Output = Result<T, EventStoreError>> + Send,
+    {
+        let told = |error: &EventStoreError| {
+            if error.is_retryable() {
+                tracing::warn!(%error, "the event store failed");
+            }
+        };
+        let call = || call().inspect_err(told);
+        self.retry.run(&*self.sleeper, || self.random(), call).await
     }
 
     /// Waits if a failed call may be repeated; otherwise, or after the last attempt, answers `false`.
@@ -179,3 +200,7 @@ pub fn stream_of<A: Aggregate>(id: &str) -> Result<StreamId, InvalidName> {
     }
     StreamId::new(format!("{}-{id}", A::CATEGORY))
 }
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

@@ -12,6 +12,7 @@ mod documents;
 mod fence;
 mod ledger;
 mod loaded;
+mod orphans;
 mod parked;
 mod projector;
 mod projector_fold;

@@ -18,7 +18,7 @@ pub struct Loaded<A> {
     pub stream: StreamId,
     /// Its state: the default if nothing happened yet.
     pub state: A,
-    /// Where its stream stands.
+    /// Where its stream stands, events that were removed included.
     pub revision: StreamState,
     /// The newest event behind the state.
     pub newest: Option<Newest>,
@@ -34,7 +34,7 @@ pub struct Newest {
 }
 
 /// The end up to which events are folded.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Bounds {
     pub(crate) to_revision: Option<Revision>,
     pub(crate) recorded: TimeRange,
@@ -46,9 +46,9 @@ impl<A: Aggregate> Loaded<A> {
         Self { stream, state: A::default(), revision: StreamState::Missing, newest: None }
     }
 
-    /// Tells whether anything happened to it.
+    /// Tells whether any event stands behind its state; of a stream whose events were all removed none does.
     pub fn exists(&self) -> bool {
-        self.revision != StreamState::Missing
+        self.newest.is_some()
     }
 
     /// Returns the guard under which a decision from this state is appended.
@@ -59,15 +59,32 @@ impl<A: Aggregate> Loaded<A> {
         }
     }
 
-    /// Evolves by the events that follow, and returns how many there were.
+    /// Evolves by the events that follow.
     ///
-    /// A failure on the way that may be repeated is: from where it had come.
+    /// A failure on the way that may be repeated is: from where it had come. Where nothing is left to
+    /// read because all events were removed, their truncation tells where the stream stands.
     pub(crate) async fn advance(
         &mut self,
         ledger: &Ledger,
         bounds: Bounds,
-    ) -> Result<u64, RepositoryError<A::Refusal>> {
-        let (mut folded, mut attempt) = (0, 1);
+    ) -> Result<(), RepositoryError<A::Refusal>> {
+        let met_removed = self.fold_on(ledger, bounds).await?;
+        // The holes that the store tells of spare a stream that is merely new the second look.
+        if met_removed && self.revision == StreamState::Missing && bounds == Bounds::default() {
+            let removal = ledger.admin().state_of(&self.stream).await?.removal;
+            let newest = removal.before.0.checked_sub(1).map(Revision);
+            self.revision = newest.map_or(StreamState::Missing, StreamState::At);
+        }
+        Ok(())
+    }
+
+    /// Evolves by the events that follow, and tells whether there were removed ones among them.
+    async fn fold_on(
+        &mut self,
+        ledger: &Ledger,
+        bounds: Bounds,
+    ) -> Result<bool, RepositoryError<A::Refusal>> {
+        let (mut met_removed, mut attempt) = (false, 1);
         'again: loop {
             let mut selection =
                 Selection::stream(self.stream.clone()).from_revision(self.revision.next_revision());
@@ -84,12 +101,12 @@ impl<A: Aggregate> Loaded<A> {
                     }
                     Err(error) => return Err(error.into()),
                 };
+                met_removed |= !frame.holes.is_empty();
                 for event in &frame.events {
                     self.fold(ledger, event)?;
-                    folded += 1;
                 }
             }
-            return Ok(folded);
+            return Ok(met_removed);
         }
     }
 
@@ -111,8 +128,8 @@ impl<A: Aggregate> Loaded<A> {
         &mut self,
         ledger: &Ledger,
         actual: StreamState,
-    ) -> Result<u64, RepositoryError<A::Refusal>> {
-        let folded = self.advance(ledger, Bounds::default()).await?;
+    ) -> Result<(), RepositoryError<A::Refusal>> {
+        self.advance(ledger, Bounds::default()).await?;
         if self.revision.next_revision() < actual.next_revision() {
             let status = ledger.admin().state_of(&self.stream).await?;
             if status.removal.before >= actual.next_revision() {
@@ -120,6 +137,6 @@ impl<A: Aggregate> Loaded<A> {
                 self.newest = None;
             }
         }
-        Ok(folded)
+        Ok(())
     }
 }

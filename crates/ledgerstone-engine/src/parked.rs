@@ -9,6 +9,7 @@ use ledgerstone_core::{
 };
 use serde::Serialize;
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::read_models::error::ReadModelError;
 
@@ -88,6 +89,18 @@ impl ParkedKey {
         let tenant = Tenant::new(&self.tenant)?;
         let found = stored(documents, &tenant, &[self.row_key()?]).await?;
         Ok(found.into_iter().find(|row| row.events > 0))
+    }
+
+    /// Returns what it is the row of: a document may bear the name that a whole event is listed under.
+    fn held(&self) -> Held {
+        if self.whole_event { Held::WholeEvent(self.first) } else { Held::Key(self.key.clone()) }
+    }
+
+    /// Returns the id of the event that records its discard: one for each time that it is parked.
+    pub(crate) fn discard_id(&self) -> Result<Uuid, InvalidName> {
+        let (first, parked_at) = (self.first.to_string(), self.parked_at.to_string());
+        let parked = [self.row_key()?.as_str(), &first, &parked_at].join("\u{0}");
+        Ok(Uuid::new_v5(&Uuid::nil(), parked.as_bytes()))
     }
 
     fn row_key(&self) -> Result<DocumentKey, InvalidName> {
@@ -229,9 +242,16 @@ pub(crate) fn parked_definition() -> Result<Definition, InvalidName> {
     Ok(Definition { id, fields: fields.collect::<Result<_, InvalidName>>()? })
 }
 
+/// What a row holds back: a document's events, or one event whose documents are not known.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Held {
+    Key(String),
+    WholeEvent(Position),
+}
+
 /// The parked keys of one generation, as a projector sees them.
 #[derive(Debug, Default)]
-pub(crate) struct ParkedKeys(HashMap<(String, String), ParkedKey>);
+pub(crate) struct ParkedKeys(HashMap<(String, Held), ParkedKey>);
 
 impl ParkedKeys {
     /// Reads them all; there are at most as many as the bound allows.
@@ -241,8 +261,9 @@ impl ParkedKeys {
         tenants: &TenantScope,
     ) -> Result<Self, DocumentStoreError> {
         let keys = list(documents, collection, tenants).await?;
-        let keyed = keys.into_iter().map(|key| ((key.tenant.clone(), key.key.clone()), key));
-        Ok(Self(keyed.collect()))
+        let mut parked = Self::default();
+        parked.extend(keys);
+        Ok(parked)
     }
 
     /// Returns how many keys are parked.
@@ -260,17 +281,17 @@ impl ParkedKeys {
         if self.0.is_empty() {
             return None;
         }
-        self.0.get(&(tenant.to_owned(), key.to_owned())).filter(|row| !row.whole_event)
+        self.0.get(&(tenant.to_owned(), Held::Key(key.to_owned())))
     }
 
     /// Takes rows that were stored.
     pub(crate) fn extend(&mut self, rows: Vec<ParkedKey>) {
-        self.0.extend(rows.into_iter().map(|row| ((row.tenant.clone(), row.key.clone()), row)));
+        self.0.extend(rows.into_iter().map(|row| ((row.tenant.clone(), row.held()), row)));
     }
 
     /// Returns how many there would be together with these rows.
     pub(crate) fn len_with(&self, rows: &[ParkedKey]) -> usize {
-        let known = |row: &&ParkedKey| self.0.contains_key(&(row.tenant.clone(), row.key.clone()));
+        let known = |row: &&ParkedKey| self.0.contains_key(&(row.tenant.clone(), row.held()));
         self.0.len() + rows.len() - rows.iter().filter(known).count()
     }
 }

@@ -1,6 +1,6 @@
 //! The projector: brings one generation of a read model forward, rows and checkpoint in one commit.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use ledgerstone_core::{
 use tokio::sync::Mutex;
 
 use crate::fence::Fence;
+use crate::orphans::{drop_orphans, stands_before_rows};
 use crate::parked::{ParkedKey, ParkedKeys, parked_definition};
 use crate::projector_fold::{Group, Plan, fold, plan};
 use crate::read_models::error::ReadModelError;
@@ -108,6 +109,11 @@ impl Projector {
         if from.is_some_and(|from| from.position >= end) {
             return Ok(RunEnd::Reached);
         }
+        if stands_before_rows(from) {
+            // A reset elsewhere has emptied the generation and may not have come to its parked keys yet.
+            let drop = || drop_orphans(&*self.documents, id, &self.tenants, head.log, from);
+            from = self.retried(drop).await?;
+        }
         selection = selection.after(from.map_or(Position::START, |from| from.position)).up_to(end);
         let mut parked = self.retried(|| ParkedKeys::load(&*self.documents, id, &self.tenants)).await?;
         let mut frames = self.events.read(selection);
@@ -177,20 +183,7 @@ impl Projector {
             let commit = self.commit(&draft, step)?;
             match self.retried(|| self.documents.commit(commit.clone())).await {
                 Ok(()) => break,
-                Err(DocumentStoreError::InvalidDocument { collection, tenant, key, reason }) => {
-                    let refused = |write: &Write| {
-                        write.collection.name == collection
-                            && write.tenant == tenant
-                            && write.key.as_str() == key
-                    };
-                    let Some(at) = draft.writes.iter().position(|(_, write)| refused(write)) else {
-                        return Err(ReadModelError::Invalid(format!(
-                            "the store refuses document {key} of {collection}: {reason}"
-                        )));
-                    };
-                    self.park_refused(events, plan, &mut draft, at, &reason);
-                }
-                Err(error) => return Err(error.into()),
+                Err(error) => self.park_refused(events, plan, &mut draft, error)?,
             }
         }
         let written = draft.writes.len();
@@ -279,21 +272,47 @@ impl Projector {
         Some(row)
     }
 
-    /// Parks the document whose write the store refused, from its first event in the batch on.
+    /// Parks the document that the store refused, from its first event in the batch on, and with it all that
+    /// it would refuse by the same rules, since each round encodes the whole commit again.
     fn park_refused(
         &self,
         events: &[RecordedEvent],
         plan: &Plan,
         draft: &mut Draft,
-        refused: usize,
-        reason: &str,
-    ) {
-        let (index, _) = draft.writes.remove(refused);
-        if let Some(group) = plan.groups.get(index) {
-            draft.rows.retain(|row| {
-                row.whole_event || row.tenant != group.tenant.as_str() || row.key != group.key.as_str()
-            });
-            draft.rows.extend(self.park(events, group, 0, reason));
+        error: DocumentStoreError,
+    ) -> Result<(), ReadModelError> {
+        let DocumentStoreError::InvalidDocument { collection, tenant, key, reason } = error else {
+            return Err(error.into());
+        };
+        let told = |write: &Write| {
+            write.collection.name == collection && write.tenant == tenant && write.key.as_str() == key
+        };
+        if !draft.writes.iter().any(|(_, write)| told(write)) {
+            let message = format!("the store refuses document {key} of {collection}: {reason}");
+            return Err(ReadModelError::Invalid(message));
+        }
+        let mut refused: BTreeMap<usize, String> = BTreeMap::new();
+        for (index, write) in &draft.writes {
+            let cause = if told(write) { Some(reason.clone()) } else { self.invalid(write) };
+            refused.extend(cause.map(|cause| (*index, cause)));
+        }
+        draft.writes.retain(|(index, _)| !refused.contains_key(index));
+        let groups = refused.iter().filter_map(|(index, cause)| Some((plan.groups.get(*index)?, cause)));
+        let groups: Vec<_> = groups.collect();
+        let keys: HashSet<_> =
+            groups.iter().map(|(group, _)| (group.tenant.as_str(), group.key.as_str())).collect();
+        draft.rows.retain(|row| row.whole_event || !keys.contains(&(row.tenant.as_str(), row.key.as_str())));
+        draft.rows.extend(groups.iter().filter_map(|(group, cause)| self.park(events, group, 0, cause)));
+        Ok(())
+    }
+
+    /// Returns why a store must refuse a document, as far as that can be told without asking it.
+    fn invalid(&self, write: &Write) -> Option<String> {
+        let capabilities = self.documents.capabilities();
+        let body = write.body.as_ref()?;
+        match self.definition.read(&write.tenant, &write.key, body, &capabilities) {
+            Err(DocumentStoreError::InvalidDocument { reason, .. }) => Some(reason),
+            _ => None,
         }
     }
 

@@ -81,7 +81,8 @@ impl<A: Aggregate> Repository<A> {
         Ok(stream_of::<A>(id)?)
     }
 
-    /// Loads an aggregate; one that nothing happened to has the default state.
+    /// Loads an aggregate; one that nothing happened to has the default state, and so has one whose
+    /// events were all removed, which goes on behind them.
     pub async fn load(&self, id: &str) -> Result<Loaded<A>, Error<A>> {
         let (loaded, _) = self.load_bounded(self.stream(id)?, Bounds::default(), true).await?;
         Ok(loaded)
@@ -285,22 +286,16 @@ pub(crate) async fn first_of(
     ledger: &Ledger,
     selection: Selection,
 ) -> Result<Option<RecordedEvent>, EventStoreError> {
-    let mut attempt = 1;
-    'again: loop {
+    let first = || async {
         let mut frames = ledger.store.read(selection.clone());
-        while let Some(frame) = frames.next().await {
-            match frame {
-                Ok(frame) if frame.events.is_empty() => {}
-                Ok(frame) => return Ok(frame.events.into_iter().next()),
-                Err(error) if ledger.waits_after(&error, attempt).await => {
-                    attempt += 1;
-                    continue 'again;
-                }
-                Err(error) => return Err(error),
+        while let Some(frame) = frames.try_next().await? {
+            if let Some(event) = frame.events.into_iter().next() {
+                return Ok(Some(event));
             }
         }
-        return Ok(None);
-    }
+        Ok(None)
+    };
+    ledger.retried(first).await
 }
 
 #[cfg(test)]

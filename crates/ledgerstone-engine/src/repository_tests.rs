@@ -215,15 +215,46 @@ async fn a_revision_beyond_the_stream_or_before_its_truncation_is_an_error() {
     assert_eq!(accounts.load("1").await.expect("loads").state.balance, 6);
 }
 
+async fn remove_all(ledger: &Ledger, stream: &StreamId, count: u64) {
+    ledger.admin().declare_transient(stream).await.expect("declares");
+    ledger.admin().truncate(stream, Revision(count)).await.expect("truncates");
+}
+
 #[tokio::test]
 async fn a_stream_whose_events_are_all_removed_takes_events_again() {
     let ledger = Ledger::new(events().await);
     let accounts: Repository<Account> = ledger.repository();
-    opened(&accounts, "1", &[5]).await;
-    let stream = accounts.stream("1").expect("a stream");
-    ledger.admin().declare_transient(&stream).await.expect("declares");
-    ledger.admin().truncate(&stream, Revision(2)).await.expect("truncates");
+    for id in ["1", "2"] {
+        opened(&accounts, id, &[5]).await;
+        remove_all(&ledger, &accounts.stream(id).expect("a stream"), 2).await;
+    }
     let outcome = accounts.handle("1", Command::Open("Bo"), &nothing()).await.expect("opens again");
+    assert_eq!((outcome.revision, outcome.attempts), (StreamState::At(Revision(2)), 1));
+    let loaded = accounts.load("2").await.expect("loads");
+    assert!(!loaded.exists(), "no event is left");
+    let saved = accounts.save(loaded, vec![Opened { owner: "Bo".to_owned() }.into()], &nothing()).await;
+    assert_eq!(saved.expect("saves").revision, StreamState::At(Revision(2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_goes_on_behind_events_that_were_added_and_removed_meanwhile() {
+    let ledger = Ledger::new(events().await);
+    let accounts: Repository<Account> = ledger.repository();
+    opened(&accounts, "1", &[]).await;
+    let stream = accounts.stream("1").expect("a stream");
+    let (mut first, context) = (true, nothing());
+    let outcome = accounts.decide("1", &context, |_| {
+        let meanwhile = async {
+            accounts.handle("1", Command::Deposit(1), &nothing()).await.expect("deposits");
+            remove_all(&ledger, &stream, 2).await;
+        };
+        if std::mem::take(&mut first) {
+            let handle = tokio::runtime::Handle::current();
+            tokio::task::block_in_place(|| handle.block_on(meanwhile));
+        }
+        Ok(vec![Deposited { amount: 100 }.into()])
+    });
+    let outcome = outcome.await.expect("deposits");
     assert_eq!((outcome.revision, outcome.attempts), (StreamState::At(Revision(2)), 2));
 }
 
@@ -236,9 +267,13 @@ async fn a_category_or_an_id_that_makes_no_stream_is_refused() {
     }
 }
 
-/// Loses the answer of every first append, after it was recorded.
+/// Loses the answer of every first append, after it was recorded, and of as many readings as it is told.
 #[derive(Debug)]
-struct Forgetful(Arc<dyn EventStore>, AtomicU32);
+struct Forgetful(Arc<dyn EventStore>, AtomicU32, Arc<AtomicU32>);
+
+fn lost(operation: &'static str) -> BackendError {
+    BackendError::new(ErrorKind::Unavailable, "test", operation, "the answer was lost")
+}
 
 #[async_trait]
 impl EventStore for Forgetful {
@@ -249,13 +284,16 @@ impl EventStore for Forgetful {
     async fn append(&self, batch: Batch) -> Result<Appended, EventStoreError> {
         let appended = self.0.append(batch).await?;
         if self.1.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
-            let lost = BackendError::new(ErrorKind::Unavailable, "test", "append", "the answer was lost");
-            return Err(EventStoreError::Indeterminate(lost));
+            return Err(EventStoreError::Indeterminate(lost("append")));
         }
         Ok(appended)
     }
 
     fn read(&self, selection: Selection) -> Frames {
+        let left = self.2.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if left.is_ok() {
+            return stream::once(async { Err(lost("read").into()) }).boxed();
+        }
         self.0.read(selection)
     }
 
@@ -274,11 +312,26 @@ impl EventStore for Forgetful {
 
 #[tokio::test]
 async fn an_append_whose_answer_was_lost_is_repeated_and_recorded_once() {
-    let store: Arc<dyn EventStore> = Arc::new(Forgetful(events().await, AtomicU32::new(0)));
+    let store: Arc<dyn EventStore> = Arc::new(Forgetful(events().await, AtomicU32::new(0), Arc::default()));
     let accounts = accounts(&store);
     opened(&accounts, "1", &[5, 5]).await;
     assert_eq!(read(&store, Selection::all()).await.len(), 3);
     assert_eq!(accounts.load("1").await.expect("loads").state.balance, 10);
+}
+
+#[tokio::test]
+async fn a_reading_that_failed_is_begun_again_a_bounded_number_of_times() {
+    let failures = Arc::new(AtomicU32::new(0));
+    let store = Forgetful(events().await, AtomicU32::new(1), Arc::clone(&failures));
+    let retry = ledgerstone_core::Retry { base: std::time::Duration::ZERO, ..Default::default() };
+    let accounts: Repository<Account> = Ledger::new(Arc::new(store)).with_retry(retry).repository();
+    opened(&accounts, "1", &[5]).await;
+    failures.store(retry.attempts - 1, Ordering::Relaxed);
+    assert!(accounts.exists("1").await.expect("reads"));
+    failures.store(retry.attempts - 1, Ordering::Relaxed);
+    assert_eq!(accounts.load("1").await.expect("loads").state.balance, 5);
+    failures.store(retry.attempts, Ordering::Relaxed);
+    assert!(accounts.exists("1").await.expect_err("given up").is_retryable());
 }
 
 proptest! {

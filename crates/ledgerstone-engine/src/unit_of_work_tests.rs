@@ -45,6 +45,20 @@ async fn transfer(
 }
 
 #[tokio::test]
+async fn a_stream_whose_events_are_all_removed_is_written_to_in_a_unit_of_work() {
+    let (ledger, accounts) = world().await;
+    let stream = accounts.stream("1").expect("a stream");
+    ledger.admin().declare_transient(&stream).await.expect("declares");
+    ledger.admin().truncate(&stream, Revision(2)).await.expect("truncates");
+    let committed = ledger.transaction(async |unit: UnitOfWork| {
+        unit.handle(&accounts, "1", Command::Open("Bo"), &Context::new()).await?;
+        Ok::<_, Failed>(())
+    });
+    assert_eq!(committed.await.expect("commits").attempts, 1);
+    assert_eq!(accounts.load("1").await.expect("loads").revision, StreamState::At(Revision(2)));
+}
+
+#[tokio::test]
 async fn several_aggregates_change_in_one_batch_and_see_their_own_stage() {
     let (ledger, accounts) = world().await;
     let unit = ledger.begin();

@@ -199,7 +199,8 @@ impl Upcasters {
         names.into_iter().collect()
     }
 
-    /// Widens a query so that each type in it stands for all its historic names.
+    /// Widens a query so that each type in it stands for all its historic names, as
+    /// [`Ledger::widen`](crate::ledger::Ledger::widen) does for those who have a ledger.
     #[must_use]
     pub fn widen(&self, query: &Query) -> Query {
         Query::any_of(query.items().iter().map(|item| {

@@ -8,6 +8,7 @@ use ledgerstone_core::{
     IdSource, LogKind, Position, Refusal, Revision, Selection, StreamId, Tenant, TenantScope,
 };
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::read_models::error::ReadModelError;
 
@@ -110,7 +111,7 @@ pub(crate) async fn declare(
     toml: &str,
 ) -> Result<bool, ReadModelError> {
     let declared = Declared { name: name.clone(), toml: toml.to_owned() };
-    unless_moved(record(events, ids, known.expected(), DECLARED, &declared).await)
+    unless_moved(record(events, ids.next_id(), known.expected(), DECLARED, &declared).await)
 }
 
 /// Records that a read model is no longer declared, if the log still says no more than what is `known`.
@@ -123,7 +124,7 @@ pub(crate) async fn undeclare(
     name: &CollectionName,
 ) -> Result<bool, ReadModelError> {
     let undeclared = Undeclared { name: name.clone() };
-    unless_moved(record(events, ids, known.expected(), UNDECLARED, &undeclared).await)
+    unless_moved(record(events, ids.next_id(), known.expected(), UNDECLARED, &undeclared).await)
 }
 
 fn unless_moved(recorded: Result<(), ReadModelError>) -> Result<bool, ReadModelError> {
@@ -134,24 +135,24 @@ fn unless_moved(recorded: Result<(), ReadModelError>) -> Result<bool, ReadModelE
     }
 }
 
-/// Records that a parked key was given up, and why.
+/// Records that a parked key was given up, and why; once, however often it is called with the same id.
 pub(crate) async fn discarded(
     events: &dyn EventStore,
-    ids: &dyn IdSource,
+    id: Uuid,
     what: &impl Serialize,
 ) -> Result<(), ReadModelError> {
-    record(events, ids, ExpectedRevision::Any, PARKED_DISCARDED, what).await
+    record(events, id, ExpectedRevision::Any, PARKED_DISCARDED, what).await
 }
 
 async fn record(
     events: &dyn EventStore,
-    ids: &dyn IdSource,
+    id: Uuid,
     expected: ExpectedRevision,
     event_type: &str,
     payload: &impl Serialize,
 ) -> Result<(), ReadModelError> {
     let payload = serde_json::to_vec(payload).map_err(|error| ReadModelError::Invalid(error.to_string()))?;
-    let event = EventData::json(ids.next_id(), EventType::new(event_type)?, payload);
+    let event = EventData::json(id, EventType::new(event_type)?, payload);
     let append = Append::to(StreamId::new(STREAM)?, expected, vec![event]);
     events.append(Batch::of(append)).await?;
     Ok(())

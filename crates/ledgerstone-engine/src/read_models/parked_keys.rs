@@ -64,21 +64,25 @@ impl ReadModels {
         which: &ParkedSelection,
     ) -> Result<ReplayReport, ReadModelError> {
         let model = self.inner.require(name)?;
-        let lane = model.lane(Side::Live).ok_or_else(|| {
-            ReadModelError::Invalid(format!("the rules of the live generation of {name} are not known here"))
-        })?;
+        if model.lane(Side::Live).is_none() {
+            let message = format!("the rules of the live generation of {name} are not known here");
+            return Err(ReadModelError::Invalid(message));
+        }
         let mut report = ReplayReport::default();
         let mut rows = self.inner.parked_of(&model, which).await?;
         rows.sort_by_key(|row| !row.whole_event);
         for row in rows {
-            self.inner.replay_one(&model, &lane, row, &mut report).await?;
+            self.inner.replay_one(&model, row, &mut report).await?;
         }
         model.clear_trouble();
         Ok(report)
     }
 
     /// Gives parked keys up: their held events stay unapplied, their documents as they are, and later
-    /// events are applied to them again. Each is recorded as a system event with the reason.
+    /// events are applied to them again.
+    ///
+    /// Each is recorded as a system event with the reason, just before it is given up, and once: if it fails
+    /// in between, the key is still parked, and giving it up again records nothing more.
     pub async fn discard_parked(
         &self,
         name: &CollectionName,
@@ -120,11 +124,13 @@ impl Inner {
     async fn replay_one(
         &self,
         model: &Arc<Model>,
-        lane: &Lane,
         row: ParkedKey,
         report: &mut ReplayReport,
     ) -> Result<(), ReadModelError> {
         let mut gate = model.gate.lock().await;
+        // Behind the gate the rules are those that go on feeding; the rows of another generation went with it.
+        let lane = model.lane(Side::Live).filter(|lane| lane.definition.id.definition == row.definition);
+        let Some(lane) = lane else { return Ok(()) };
         let id = &lane.definition.id;
         let mut attempts = 0;
         loop {
@@ -133,7 +139,7 @@ impl Inner {
             // Somebody else may have replayed or discarded it meanwhile, or it holds more.
             let Some(row) = row.fresh(&*self.documents).await? else { return Ok(()) };
             let Some(stands) = self.documents.checkpoint(id).await? else { return Ok(()) };
-            let replay = Replay { inner: self, lane, row: &row, stands };
+            let replay = Replay { inner: self, lane: &lane, row: &row, stands };
             let applied = match replay.apply().await? {
                 Ok((mut writes, events)) => {
                     writes.push(row.removal()?);
@@ -171,18 +177,15 @@ impl Inner {
     ) -> Result<bool, ReadModelError> {
         let mut gate = model.gate.lock().await;
         let id = model.live_id();
-        let mut recorded = false;
         let mut attempts = 0;
         loop {
             attempts += 1;
             let fence = Fence::hold(&mut gate, &*self.documents, &*self.options.ids, &id).await?;
             let Some(mut row) = row.fresh(&*self.documents).await? else { return Ok(false) };
             let Some(stands) = self.documents.checkpoint(&id).await? else { return Ok(false) };
-            if !recorded {
-                let what = Discarded { parked: &row, reason };
-                declarations::discarded(&*self.events, &*self.options.ids, &what).await?;
-                recorded = true;
-            }
+            // The event goes first, since the row can be found again and the reason could not.
+            let what = Discarded { parked: &row, reason };
+            declarations::discarded(&*self.events, row.discard_id()?, &what).await?;
             let write = if row.whole_event {
                 row.give_up();
                 row.put()?

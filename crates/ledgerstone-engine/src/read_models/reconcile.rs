@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use ledgerstone_core::{
-    Alteration, CheckpointMove, Collection, CollectionId, CollectionName, CollectionState, Commit,
-    Definition, DocumentStoreError, LogPoint, Position, Projection,
+    Alteration, Collection, CollectionId, CollectionName, CollectionState, Commit, Definition,
+    DocumentStoreError, LogPoint, Projection,
 };
 
 use crate::declared::model::DeclaredReadModel;
 use crate::fence;
+use crate::orphans::{drop_orphans, stands_before_rows};
 use crate::parked::{self, parked_definition};
 use crate::read_models::declarations::Declarations;
 use crate::read_models::error::ReadModelError;
@@ -207,36 +208,21 @@ impl Inner {
         }
     }
 
-    /// Removes the rows of parked keys that an earlier generation with the same rules left behind.
-    ///
-    /// Whoever parks a key moves the checkpoint in the same commit, so before the first move no row is of
-    /// this generation; the checkpoint is moved to the start to hold whoever might begin meanwhile.
+    /// Removes the parked keys that an earlier generation with the same rules left behind.
     async fn drop_orphans(
         &self,
         id: &CollectionId,
         checkpoint: Option<LogPoint>,
     ) -> Result<(), ReadModelError> {
-        if checkpoint.is_some_and(|point| point.position > Position::START) {
+        if !stands_before_rows(checkpoint) {
             return Ok(());
         }
-        let rows = parked::rows(&*self.documents, id, &self.tenants).await?;
-        if rows.is_empty() {
-            return Ok(());
+        let log = self.events.head().await?.log;
+        match drop_orphans(&*self.documents, id, &self.tenants, log, checkpoint).await {
+            // Whoever fills it already has removed them.
+            Ok(_) | Err(DocumentStoreError::CheckpointMoved { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
         }
-        let start = LogPoint { log: self.events.head().await?.log, position: Position::START };
-        let (mut from, to) = (checkpoint, checkpoint.unwrap_or(start));
-        let size = self.documents.capabilities().commit_writes.max(1);
-        for rows in rows.chunks(size) {
-            let writes = rows.iter().map(parked::ParkedKey::removal).collect::<Result<_, _>>()?;
-            let step = CheckpointMove { collection: id.clone(), from, to };
-            match self.documents.commit(Commit { writes, checkpoint: Some(step) }).await {
-                Ok(()) => from = Some(to),
-                // Somebody fills it already.
-                Err(DocumentStoreError::CheckpointMoved { .. }) => return Ok(()),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
     }
 
     /// Removes the rows of the parked keys of a generation that is gone, and its fences.

@@ -26,6 +26,7 @@ pub(super) struct Interrupted {
     store: Arc<dyn DocumentStore>,
     meanwhile: Mutex<Option<(Call, BoxFuture<'static, ()>)>>,
     alterations: AtomicUsize,
+    commits: AtomicUsize,
 }
 
 impl std::fmt::Debug for Interrupted {
@@ -40,6 +41,7 @@ impl Interrupted {
             store: Arc::clone(store),
             meanwhile: Mutex::new(None),
             alterations: AtomicUsize::new(0),
+            commits: AtomicUsize::new(0),
         })
     }
 
@@ -51,6 +53,11 @@ impl Interrupted {
     /// Returns how often collections were altered or listed.
     pub(super) fn alterations(&self) -> usize {
         self.alterations.load(Ordering::SeqCst)
+    }
+
+    /// Returns how often a commit was tried.
+    pub(super) fn commits(&self) -> usize {
+        self.commits.load(Ordering::SeqCst)
     }
 
     async fn reach(&self, call: Call) {
@@ -102,6 +109,7 @@ impl DocumentStore for Interrupted {
     }
 
     async fn commit(&self, commit: Commit) -> Result<(), DocumentStoreError> {
+        self.commits.fetch_add(1, Ordering::SeqCst);
         self.reach(Call::Commit).await;
         self.store.commit(commit).await
     }

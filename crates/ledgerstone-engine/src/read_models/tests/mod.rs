@@ -26,7 +26,8 @@ use crate::account::stores;
 use crate::read_models::handle::ReadModels;
 use crate::read_models::options::ReadModelOptions;
 
-/// Counts and sums the events of each stream, and chokes on poison until it is mended.
+/// Counts and sums the events of each stream, or of the key that they name, and chokes on poison until
+/// it is mended.
 #[derive(Debug, Default)]
 struct Sums {
     mended: AtomicBool,
@@ -59,7 +60,9 @@ impl Projection for Sums {
         if broken {
             return Err(ProjectionError("no key".to_owned()));
         }
-        Ok(event.stream().and_then(|stream| DocumentKey::new(stream).ok()).into_iter().collect())
+        let payload: Value = serde_json::from_slice(event.payload()).unwrap_or_default();
+        let key = payload["key"].as_str().or(event.stream());
+        Ok(key.and_then(|key| DocumentKey::new(key).ok()).into_iter().collect())
     }
 
     fn project(

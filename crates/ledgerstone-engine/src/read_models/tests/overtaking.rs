@@ -1,5 +1,7 @@
 //! Parked keys and another process: whoever is overtaken by a replay, a discard or a feed begins again.
 
+use ledgerstone_core::{LogKind, Selection};
+
 use super::interrupted::{Call, Interrupted};
 use super::*;
 use crate::read_models::parked_keys::ParkedSelection;
@@ -83,6 +85,48 @@ async fn a_replay_that_a_discard_overtakes_applies_nothing() {
     });
     assert_eq!(replay(&world.models).await, (0, 0));
     assert_eq!(world.sum("a-1").await, Some(1));
+}
+
+#[tokio::test]
+async fn a_discard_that_died_before_its_commit_is_recorded_once_by_the_next_one() {
+    let Two { world, store, other } = two().await;
+    let (reached, commits) = tokio::sync::oneshot::channel();
+    store.before(Call::Commit, async move {
+        reached.send(()).expect("somebody waits");
+        std::future::pending().await
+    });
+    let sums = name("sums");
+    tokio::select! {
+        _ = world.models.discard_parked(&sums, &ParkedSelection::All, "entered twice") => panic!("it dies"),
+        died = commits => died.expect("it came to the commit"),
+    }
+    assert_eq!(parked(&other).await, 1);
+    let again = other.discard_parked(&sums, &ParkedSelection::All, "entered twice").await;
+    assert_eq!((again.expect("discards"), parked(&other).await), (1, 0));
+    let stream = StreamId::new(crate::read_models::declarations::STREAM).expect("a stream");
+    let selection = Selection::stream(stream).log(LogKind::System);
+    let recorded = crate::account::read(&world.events, selection).await;
+    assert_eq!(recorded.iter().filter(|event| event.event_type() == "$parked_discarded").count(), 1);
+}
+
+#[tokio::test]
+async fn a_replay_goes_by_the_rules_that_stand_when_its_turn_comes() {
+    let world = world().await;
+    world.models.register(Arc::new(Sums::default())).await.expect("registers");
+    world.append("a-1", "Poison", json!({"n": 10})).await;
+    world.catch_up("sums").await;
+    let sums = name("sums");
+    let model = world.models.inner.require(&sums).expect("known");
+    let gate = model.gate.lock().await;
+    let mended = Arc::new(Sums::default());
+    mended.mend();
+    let release = async {
+        world.models.register(mended).await.expect("registers");
+        drop(gate);
+    };
+    let (report, ()) = tokio::join!(world.models.replay_parked(&sums, &ParkedSelection::All), release);
+    assert_eq!(report.expect("replays").replayed, 1);
+    assert_eq!(world.sum("a-1").await, Some(10));
 }
 
 #[tokio::test]

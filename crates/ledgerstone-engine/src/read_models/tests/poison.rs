@@ -2,6 +2,7 @@
 
 use ledgerstone_core::{Code, LogKind, Selection};
 
+use super::interrupted::Interrupted;
 use super::*;
 use crate::account::read;
 use crate::read_models::declarations::STREAM;
@@ -83,6 +84,26 @@ async fn a_document_that_the_store_refuses_is_parked_too() {
     let report = world.models.replay_parked(&name("sums"), &ParkedSelection::All).await.expect("replays");
     assert_eq!(report.replayed, 2);
     assert_eq!(world.sum("a-1").await, Some(11));
+}
+
+#[tokio::test]
+async fn all_documents_of_a_batch_that_the_store_refuses_are_parked_in_one_round() {
+    let world = world().await;
+    let store = Interrupted::new(&world.documents);
+    let documents = Arc::clone(&store) as Arc<dyn DocumentStore>;
+    let models = ReadModels::new(Arc::clone(&world.events), documents, options());
+    let world = World { models, ..world };
+    world.models.register(Arc::new(Sums::default())).await.expect("registers");
+    for n in 1..=5 {
+        world.append(&format!("a-{n}"), "Misfit", json!({"n": n})).await;
+    }
+    world.append("b-1", "Number", json!({"n": 1})).await;
+    world.catch_up("sums").await;
+    assert_eq!(store.commits(), 2, "the whole batch, and what is left of it");
+    let parked = world.models.parked(&name("sums")).await.expect("lists");
+    assert_eq!(parked.len(), 5);
+    assert!(parked.iter().all(|row| row.cause.contains("sum")), "{parked:?}");
+    assert_eq!((world.sum("a-1").await, world.sum("b-1").await), (None, Some(1)));
 }
 
 #[tokio::test]

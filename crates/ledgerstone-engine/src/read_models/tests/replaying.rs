@@ -130,3 +130,21 @@ async fn an_event_that_was_discarded_is_skipped_by_a_key_that_was_parked_before_
     assert_eq!(world.sum("a-1").await, Some(1011), "the third event was given up");
     assert!(parked(&world).await.is_empty());
 }
+
+#[tokio::test]
+async fn a_key_named_like_a_whole_event_stays_parked_beside_it() {
+    let world = world().await;
+    let sums = sums_of(&world).await;
+    let key = "$event:2";
+    world.append("a-1", "Poison", json!({"n": 10, "key": key})).await;
+    world.append("a-1", "Keyless", json!({"n": 1})).await;
+    world.catch_up("sums").await;
+    world.append("a-1", "Number", json!({"n": 100, "key": key})).await;
+    world.catch_up("sums").await;
+    assert_eq!(world.sum(key).await, None, "it stands as it was before the poison");
+    assert_eq!(parked(&world).await, [(key.to_owned(), 2), (key.to_owned(), 1)]);
+    sums.mend();
+    let report = world.models.replay_parked(&name("sums"), &ParkedSelection::All).await.expect("replays");
+    assert_eq!((report.replayed, report.events, report.failed.len()), (2, 3, 0));
+    assert_eq!((world.sum(key).await, world.sum("a-1").await), (Some(110), Some(1)));
+}

@@ -1,5 +1,7 @@
 //! Resetting: a model is emptied in one step, and nobody is told of a checkpoint that is gone.
 
+use ledgerstone_core::Alteration;
+
 use super::*;
 
 #[tokio::test]
@@ -50,4 +52,27 @@ async fn what_stands_in_the_store_is_told_behind_the_gate_only() {
     drop(gate);
     another.catch_up(&sums, &|_| {}).await.expect("catches up");
     assert!(model.checkpoint.borrow().is_some());
+}
+
+#[tokio::test]
+async fn another_handle_that_begins_in_the_midst_of_a_reset_takes_no_old_row_for_its_own() {
+    let world = world().await;
+    let another = world.another();
+    let sums = Arc::new(Sums::default());
+    for models in [&world.models, &another] {
+        models.register(Arc::clone(&sums) as Arc<dyn Projection>).await.expect("registers");
+    }
+    world.append("a-1", "Poison", json!({"n": 1})).await;
+    world.append("a-1", "Number", json!({"n": 10})).await;
+    world.catch_up("sums").await;
+    another.catch_up(&name("sums"), &|_| {}).await.expect("catches up");
+    sums.mend();
+    // A reset has emptied the generation, and has not come to its parked keys yet.
+    let live = world.models.inner.require(&name("sums")).expect("known").live_id();
+    let emptied = vec![Alteration::Drop(live), Alteration::Declare(sums.definition())];
+    world.documents.alter(emptied).await.expect("empties");
+    another.catch_up(&name("sums"), &|_| {}).await.expect("catches up");
+    world.models.register(sums).await.expect("the reset goes on");
+    assert_eq!(world.sum("a-1").await, Some(11));
+    assert!(another.parked(&name("sums")).await.expect("lists").is_empty());
 }
