@@ -23,7 +23,8 @@ use crate::text::InvalidName;
 ///    it; a refused batch leaves no trace and does not fail the batches beside it.
 /// 2. *Guarded.* An append whose expected revision does not hold is refused.
 /// 3. *Conditional.* A batch is refused if events of its tenant that match its condition stand after
-///    the condition's position, those of batches committed a moment before included.
+///    the condition's position, those of batches committed a moment before included; and if that position
+///    is beyond the head, where it would hold by mistake.
 /// 4. *Repeatable.* The same batch appended again is recorded once, and both calls answer alike; so a
 ///    caller that heard no answer asks again. An id that belongs to another batch is refused.
 /// 5. *Gapless.* Positions count the events of the log from 1, revisions those of a stream from 0, in
@@ -148,6 +149,7 @@ impl EventStoreError {
             Self::InvalidBatch(_) | Self::InvalidSelection(_) => Code::InvalidInput,
             Self::Refused(Refusal::WrongRevision { .. }) => Code::WrongRevision,
             Self::Refused(Refusal::ConditionFailed { .. }) => Code::ConditionFailed,
+            Self::Refused(Refusal::BeyondHead { .. }) => Code::ForeignPosition,
             Self::Refused(Refusal::IdReused { .. }) => Code::IdReused,
             Self::Refused(Refusal::Tombstoned { .. }) => Code::Tombstoned,
             Self::Refused(Refusal::MarkNotMet { .. }) => Code::MarkNotMet,

@@ -1,9 +1,9 @@
 //! The judgement over a batch, written once: guards, conditions, marks, idempotence, removal.
 
 use ledgerstone_core::{
-    Appended, AppendedRange, BackendError, EventStoreError, ExpectedRevision, Heads, InvalidBatch,
-    InvalidName, LogIdentity, LogKind, Mark, MarkName, Position, Query, QueryItem, RecordedEvent, Refusal,
-    Removal, Revision, Stamp, StreamId, StreamState, Tag, Tenant, Timestamp,
+    AppendCondition, Appended, AppendedRange, BackendError, EventStoreError, ExpectedRevision, Heads,
+    InvalidBatch, InvalidName, LogIdentity, LogKind, Mark, MarkName, Position, Query, QueryItem,
+    RecordedEvent, Refusal, Removal, Revision, Stamp, StreamId, StreamState, Tag, Tenant, Timestamp,
 };
 use uuid::Uuid;
 
@@ -110,11 +110,8 @@ fn judge<L: Ledger>(ledger: &mut L, staged: &Staged, now: Timestamp) -> Result<A
         }
         states.push(state);
     }
-    if let Some(condition) = &staged.condition
-        && let Some(position) =
-            ledger.find_match(&staged.tenant, &condition.fail_if_match, condition.after)?
-    {
-        return Err(Refusal::ConditionFailed { position }.into());
+    if let Some(condition) = &staged.condition {
+        judge_condition(ledger, &staged.tenant, condition)?;
     }
     let mut changes = Changes { recorded_at: now, ..Changes::default() };
     for change in &staged.marks {
@@ -159,6 +156,21 @@ fn judge_stream<L: Ledger>(
         expected,
         actual: state,
     })
+}
+
+fn judge_condition<L: Ledger>(
+    ledger: &mut L,
+    tenant: &Tenant,
+    condition: &AppendCondition,
+) -> Result<(), EventStoreError> {
+    let (position, head) = (condition.after, ledger.heads().application);
+    if position > head {
+        return Err(Refusal::BeyondHead { position, head }.into());
+    }
+    match ledger.find_match(tenant, &condition.fail_if_match, position)? {
+        Some(position) => Err(Refusal::ConditionFailed { position }.into()),
+        None => Ok(()),
+    }
 }
 
 /// Returns what is removed afterwards, or says that a truncation reaches beyond its stream.
