@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use ledgerstone_core::{
-    Append, Batch, Code, EventData, EventStore, EventStoreError, EventType, ExpectedRevision, Position,
-    Selection, StreamId, SystemClock, TimeOrderedIds,
+    Append, AppendCondition, Batch, Code, EventData, EventStore, EventStoreError, EventType,
+    ExpectedRevision, Position, Query, Selection, StreamId, SystemClock, Tenant, TimeOrderedIds,
 };
 use uuid::Uuid;
 
@@ -139,6 +139,25 @@ async fn a_batch_that_meets_a_changed_record_does_not_fail_those_beside_it() {
     let frames: Vec<_> = reader.read(Selection::all().after(Position(head)), writer.heads()).collect().await;
     let ids = frames.into_iter().flat_map(|frame| frame.expect("a frame").events).map(|event| event.id());
     assert!(ids.eq([1_000_001, 1_000_003].map(Uuid::from_u128)));
+}
+
+#[tokio::test]
+async fn a_condition_of_a_tenant_without_events_looks_at_no_event_of_the_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.db");
+    let store = filled(&path).await;
+    run_sql(&path, "UPDATE events SET sum = ~sum WHERE position = 7");
+    let condition = AppendCondition { fail_if_match: Query::all(), after: Position::START };
+    let wanted = |tenant: &str, id| {
+        let event =
+            EventData::json(Uuid::from_u128(id), EventType::new("Noted").expect("a type"), &b"{}"[..]);
+        let batch = Batch::of(Append::to(stream(1), ExpectedRevision::Any, vec![event]));
+        let tenant = Tenant::new(tenant).expect("a tenant");
+        Batch { tenant, condition: Some(condition.clone()), ..batch }
+    };
+    store.append(wanted("new", 1_000_000)).await.expect("appends");
+    let error = store.append(wanted("new", 1_000_001)).await.expect_err("the log is looked through");
+    assert_eq!(error.code(), Code::Corrupt, "{error}");
 }
 
 #[tokio::test]
