@@ -111,6 +111,8 @@ impl Ledger {
     }
 
     /// Appends a batch, and repeats it with the same ids while nobody knows whether it was recorded.
+    ///
+    /// A batch without events has no ids: there it is for the caller to read the marks and find out.
     pub async fn append(&self, batch: Batch) -> Result<Appended, EventStoreError> {
         let mut attempt = 1;
         loop {
@@ -118,7 +120,7 @@ impl Ledger {
                 Ok(appended) => return Ok(appended),
                 Err(error) => error,
             };
-            if !self.waits_after(&error, attempt).await {
+            if !error.may_append_again(&batch) || !self.waits_after(&error, attempt).await {
                 return Err(error);
             }
             attempt += 1;

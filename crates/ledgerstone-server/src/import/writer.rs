@@ -216,7 +216,8 @@ enum Repetition {
     Unexpected,
 }
 
-/// Appends, and asks again with the same ids where that may help.
+/// Appends, and asks again with the same ids where that may help; a mark alone has none, and the next run
+/// finds out how far this one came.
 async fn append(events: &dyn EventStore, batch: Batch) -> Result<(Appended, Repetition), EventStoreError> {
     let retry = Retry { attempts: 6, base: Duration::from_millis(50), cap: Duration::from_secs(2) };
     let mut attempt = 1;
@@ -228,7 +229,7 @@ async fn append(events: &dyn EventStore, batch: Batch) -> Result<(Appended, Repe
             Ok(appended) => return Ok((appended, Repetition::None)),
             Err(error) => error,
         };
-        let wait = retry.wait(attempt, u64::MAX).filter(|_| error.is_retryable());
+        let wait = retry.wait(attempt, u64::MAX).filter(|_| error.may_append_again(&batch));
         let Some(wait) = wait else { return Err(error) };
         tokio::time::sleep(wait).await;
         attempt += 1;
