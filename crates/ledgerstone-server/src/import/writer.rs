@@ -137,8 +137,8 @@ async fn write(
         mark.settle(&*events, &tenant).await?;
         return Ok((mark, written));
     }
-    // A changed mark guards a batch, and ids are then looked up only if it fails. Ids of a row's own may
-    // be anywhere in the store, so such rows go without the mark, and it follows.
+    // A changed mark guards a batch, and a store may look ids up only where a guard fails. Ids of a row's own
+    // may be anywhere in the store, so such rows go without the mark, and it follows.
     let own = chunk.rows.iter().any(|row| row.row.identity == Identity::Own);
     let with_events = (!own).then(|| mark.clone().advance(progress.clone()));
     match append(&*events, chunk.to_batch(&tenant, with_events)).await {
