@@ -47,7 +47,7 @@ impl Append {
 pub struct AppendCondition {
     /// The events that must not be there.
     pub fail_if_match: Query,
-    /// Only what stands after this position counts.
+    /// Only what stands after this position counts; beyond the head it is refused, not true of anything.
     pub after: Position,
 }
 
@@ -288,6 +288,18 @@ pub enum Refusal {
     ConditionFailed {
         /// The position of one such event.
         position: Position,
+    },
+    /// The condition's position stands beyond the head, where it would hold whatever is in the log: read
+    /// from the start, decide again.
+    #[error(
+        "the append condition looks after position {position}, and the log ends at {head}: the position is of \
+         another log, or of this one before it was restored; rewind, read and decide again"
+    )]
+    BeyondHead {
+        /// The condition's position.
+        position: Position,
+        /// The newest application event.
+        head: Position,
     },
     /// An id belongs to other events, or only a part of the batch was recorded before.
     #[error("event id {id} was recorded before in another batch; every event needs an id of its own")]

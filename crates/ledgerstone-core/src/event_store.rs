@@ -23,9 +23,11 @@ use crate::text::InvalidName;
 ///    it; a refused batch leaves no trace and does not fail the batches beside it.
 /// 2. *Guarded.* An append whose expected revision does not hold is refused.
 /// 3. *Conditional.* A batch is refused if events of its tenant that match its condition stand after
-///    the condition's position, those of batches committed a moment before included.
+///    the condition's position, those of batches committed a moment before included; and if that position
+///    is beyond the head, where it would hold by mistake.
 /// 4. *Repeatable.* The same batch appended again is recorded once, and both calls answer alike; so a
-///    caller that heard no answer asks again. An id that belongs to another batch is refused.
+///    caller that heard no answer asks again. An id that belongs to another batch is refused. A batch
+///    without events has no ids to be known by: its caller reads the marks to find out.
 /// 5. *Gapless.* Positions count the events of the log from 1, revisions those of a stream from 0, in
 ///    commit order; no number is skipped or used twice. Application and system events count apart.
 /// 6. *Settled.* A reader sees only what is durable, and one that has passed a position never meets a
@@ -123,7 +125,13 @@ pub enum EventStoreError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// A sync or a connection failed after the bytes had left: append the same batch again to find out.
-    #[error("nobody knows whether the batch was recorded; append it again with the same ids: {0}")]
+    ///
+    /// A batch without events has no ids, and is not recognised: read its marks to find out, since a change
+    /// that was made is refused the second time.
+    #[error(
+        "nobody knows whether the batch was recorded; append it again with the same ids, \
+         or read its marks if it has no events: {0}"
+    )]
     Indeterminate(#[source] BackendError),
     /// What lies beneath the port failed.
     #[error(transparent)]
@@ -148,6 +156,7 @@ impl EventStoreError {
             Self::InvalidBatch(_) | Self::InvalidSelection(_) => Code::InvalidInput,
             Self::Refused(Refusal::WrongRevision { .. }) => Code::WrongRevision,
             Self::Refused(Refusal::ConditionFailed { .. }) => Code::ConditionFailed,
+            Self::Refused(Refusal::BeyondHead { .. }) => Code::ForeignPosition,
             Self::Refused(Refusal::IdReused { .. }) => Code::IdReused,
             Self::Refused(Refusal::Tombstoned { .. }) => Code::Tombstoned,
             Self::Refused(Refusal::MarkNotMet { .. }) => Code::MarkNotMet,
@@ -156,7 +165,18 @@ impl EventStoreError {
         }
     }
 
+    /// Tells whether appending the same batch again helps: what is [`Indeterminate`](Self::Indeterminate)
+    /// only if the batch has events, by whose ids it is known.
+    pub fn may_append_again(&self, batch: &Batch) -> bool {
+        match self {
+            Self::Indeterminate(_) => batch.events().next().is_some(),
+            other => other.is_retryable(),
+        }
+    }
+
     /// Tells whether the same call may succeed if it is simply made again.
+    ///
+    /// Of an append, [`may_append_again`](Self::may_append_again) knows more.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Indeterminate(_) => true,

@@ -71,12 +71,15 @@ impl Heads {
     }
 }
 
-/// Which log: an id for life, and an epoch that every restore or promotion raises.
+/// Which log: an id for life, and an epoch that rises with every restore or promotion.
+///
+/// It rises by an amount that two restores hardly share, so that two logs restored from one export, which go
+/// on apart from there, do not take each other's positions for their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LogIdentity {
     /// The log's id.
     pub id: Uuid,
-    /// How often the log was restored or promoted, from 1.
+    /// Which life of it, from 1; a later one has a larger number.
     pub epoch: u32,
 }
 

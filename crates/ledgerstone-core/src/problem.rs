@@ -133,6 +133,10 @@ impl Problem {
             Code::ConditionFailed => {
                 Some(Refusal::ConditionFailed { position: Position(self.number("position")?) })
             }
+            Code::ForeignPosition => Some(Refusal::BeyondHead {
+                position: Position(self.number("position")?),
+                head: Position(self.number("head")?),
+            }),
             Code::IdReused => Some(Refusal::IdReused { id: self.text("id")?.parse().ok()? }),
             Code::Tombstoned => Some(Refusal::Tombstoned { stream: self.stream()? }),
             Code::MarkNotMet => Some(Refusal::MarkNotMet {
@@ -248,6 +252,7 @@ fn with_refusal(problem: Problem, refusal: &Refusal) -> Problem {
                 .with("actual", actual)
         }
         Refusal::ConditionFailed { position } => problem.with("position", position.0),
+        Refusal::BeyondHead { position, head } => problem.with("position", position.0).with("head", head.0),
         Refusal::IdReused { id } => problem.with("id", id.to_string()),
         Refusal::Tombstoned { stream } => problem.with("stream", stream.as_str()),
         Refusal::MarkNotMet { name, version, number } => {
@@ -299,6 +304,7 @@ mod tests {
                 actual: StreamState::Missing,
             },
             Refusal::ConditionFailed { position: Position(u64::MAX) },
+            Refusal::BeyondHead { position: Position(9), head: Position(3) },
             Refusal::IdReused { id: uuid::Uuid::from_u128(7) },
             Refusal::Tombstoned { stream },
             Refusal::MarkNotMet {

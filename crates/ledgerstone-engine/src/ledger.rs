@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::TryFutureExt;
+use futures_util::{FutureExt as _, TryFutureExt as _};
 use ledgerstone_core::{
     Aggregate, Appended, Batch, EventData, EventStore, EventStoreError, IdSource, InvalidName, Query, Retry,
     Sleeper, StreamId, TimeOrderedIds,
@@ -124,12 +124,19 @@ impl Ledger {
 
     /// Appends a batch, and repeats it with the same ids while nobody knows whether it was recorded.
     ///
-    /// A type in its condition stands for all its historic names.
+    /// A type in its condition stands for all its historic names. A batch without events has no ids: there it
+    /// is for the caller to read the marks and find out.
     pub async fn append(&self, mut batch: Batch) -> Result<Appended, EventStoreError> {
         if let Some(condition) = &mut batch.condition {
             condition.fail_if_match = self.widen(&condition.fail_if_match);
         }
-        self.retried(|| self.store.append(batch.clone())).await
+        let appended = self.retried(|| {
+            self.store.append(batch.clone()).map(|appended| match appended {
+                Err(error) if !error.may_append_again(&batch) => Ok(Err(error)),
+                other => other.map(Ok),
+            })
+        });
+        appended.await?
     }
 
     /// Encodes events of one command, each with a new id.

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use ledgerstone_core::{
     BackendError, Capabilities, Code, ErrorKind, EventStore, ExpectedRevision, Frames, Heads, LogHead, Mark,
-    OffsetTime, TenantScope, Timestamp,
+    MarkChange, MarkName, OffsetTime, TenantScope, Timestamp,
 };
 
 use crate::account::{Account, AccountEvent, Command, Deposited, Opened, Refused, events, read};
@@ -332,6 +332,18 @@ async fn a_reading_that_failed_is_begun_again_a_bounded_number_of_times() {
     assert_eq!(accounts.load("1").await.expect("loads").state.balance, 5);
     failures.store(retry.attempts, Ordering::Relaxed);
     assert!(accounts.exists("1").await.expect_err("given up").is_retryable());
+}
+
+#[tokio::test]
+async fn a_change_of_marks_alone_whose_answer_was_lost_is_not_repeated() {
+    let store: Arc<dyn EventStore> = Arc::new(Forgetful(events().await, AtomicU32::new(0), Arc::default()));
+    let name = MarkName::new("relay").expect("a name");
+    let rises = MarkChange::Rises { name: name.clone(), to: 7 };
+    let batch = Batch { marks: vec![rises], ..Batch::default() };
+    let error = Ledger::new(Arc::clone(&store)).append(batch).await.expect_err("the answer was lost");
+    assert_eq!(error.code(), Code::Indeterminate, "{error}");
+    let marks = store.marks(TenantScope::default(), "").await.expect("marks");
+    assert_eq!(marks.iter().map(|mark| (&mark.name, mark.number)).collect::<Vec<_>>(), [(&name, 7)]);
 }
 
 proptest! {

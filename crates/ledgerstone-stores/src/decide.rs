@@ -1,9 +1,9 @@
 //! The judgement over a batch, written once: guards, conditions, marks, idempotence, removal.
 
 use ledgerstone_core::{
-    Appended, AppendedRange, BackendError, EventStoreError, ExpectedRevision, Heads, InvalidBatch,
-    InvalidName, LogIdentity, LogKind, Mark, MarkName, Position, Query, QueryItem, RecordedEvent, Refusal,
-    Removal, Revision, Stamp, StreamId, StreamState, Tag, Tenant, Timestamp,
+    AppendCondition, Appended, AppendedRange, BackendError, EventStoreError, ExpectedRevision, Heads,
+    InvalidBatch, InvalidName, LogIdentity, LogKind, Mark, MarkName, Position, Query, QueryItem,
+    RecordedEvent, Refusal, Removal, Revision, Stamp, StreamId, StreamState, Tag, Tenant, Timestamp,
 };
 use uuid::Uuid;
 
@@ -63,18 +63,21 @@ pub(crate) struct Changes {
 ///
 /// Ids are looked up first, through the whole log. A guard would notice a repetition by itself (that is
 /// what a store may build on that cannot look ids up so cheaply), but not an id that stands elsewhere.
-/// An error means that the ledger itself failed, and that nothing is known about what it holds now.
+/// What fails while the batch is judged is its own verdict, since nothing was put yet. An error means that
+/// the ledger failed to take it, and that nothing is known about what it holds now.
 pub(crate) fn decide<L: Ledger>(
     ledger: &mut L,
     staged: &mut Staged,
     now: Timestamp,
 ) -> Result<Verdict, BackendError> {
-    if let Some(verdict) = recorded_before(ledger, staged)? {
-        return Ok(verdict);
-    }
-    match judge(ledger, staged, now)? {
-        Ok(accepted) => record(ledger, staged, accepted),
-        Err(refused) => Ok(Err(refused)),
+    let judged = match recorded_before(ledger, staged) {
+        Ok(Some(appended)) => return Ok(Ok(appended)),
+        Ok(None) => judge(ledger, staged, now),
+        Err(error) => Err(error),
+    };
+    match judged {
+        Ok(accepted) => Ok(Ok(record(ledger, staged, accepted)?)),
+        Err(error) => Ok(Err(error)),
     }
 }
 
@@ -93,11 +96,7 @@ struct Accepted {
     changes: Changes,
 }
 
-fn judge<L: Ledger>(
-    ledger: &mut L,
-    staged: &Staged,
-    now: Timestamp,
-) -> Result<Result<Accepted, EventStoreError>, BackendError> {
+fn judge<L: Ledger>(ledger: &mut L, staged: &Staged, now: Timestamp) -> Result<Accepted, EventStoreError> {
     let mut states = Vec::with_capacity(staged.appends.len());
     for append in &staged.appends {
         let Some(stream) = &append.stream else {
@@ -107,15 +106,12 @@ fn judge<L: Ledger>(
         let removal = ledger.removal(staged.tenant.as_str(), stream.as_str());
         let state = proven(append.log, ledger.stream_state(append.log, &staged.tenant, stream)?, removal);
         if let Some(refusal) = judge_stream(ledger, &staged.tenant, append, stream, state) {
-            return Ok(Err(refusal.into()));
+            return Err(refusal.into());
         }
         states.push(state);
     }
-    if let Some(condition) = &staged.condition
-        && let Some(position) =
-            ledger.find_match(&staged.tenant, &condition.fail_if_match, condition.after)?
-    {
-        return Ok(Err(Refusal::ConditionFailed { position }.into()));
+    if let Some(condition) = &staged.condition {
+        judge_condition(ledger, &staged.tenant, condition)?;
     }
     let mut changes = Changes { recorded_at: now, ..Changes::default() };
     for change in &staged.marks {
@@ -126,15 +122,12 @@ fn judge<L: Ledger>(
             Err(ledgerstone_core::MarkNotMet) => {
                 let current = current.filter(|mark| !mark.is_expired(now));
                 let (version, number) = current.map_or((0, 0), |mark| (mark.version, mark.number));
-                return Ok(Err(Refusal::MarkNotMet { name: change.name().clone(), version, number }.into()));
+                return Err(Refusal::MarkNotMet { name: change.name().clone(), version, number }.into());
             }
         }
     }
-    match judge_removals(ledger, staged, &states)? {
-        Ok(removals) => changes.removals = removals,
-        Err(invalid) => return Ok(Err(invalid.into())),
-    }
-    Ok(Ok(Accepted { states, changes }))
+    changes.removals = judge_removals(ledger, staged, &states)?;
+    Ok(Accepted { states, changes })
 }
 
 /// Returns where a stream stands, by its events and by what its truncation proves to have been there: a
@@ -165,12 +158,27 @@ fn judge_stream<L: Ledger>(
     })
 }
 
+fn judge_condition<L: Ledger>(
+    ledger: &mut L,
+    tenant: &Tenant,
+    condition: &AppendCondition,
+) -> Result<(), EventStoreError> {
+    let (position, head) = (condition.after, ledger.heads().application);
+    if position > head {
+        return Err(Refusal::BeyondHead { position, head }.into());
+    }
+    match ledger.find_match(tenant, &condition.fail_if_match, position)? {
+        Some(position) => Err(Refusal::ConditionFailed { position }.into()),
+        None => Ok(()),
+    }
+}
+
 /// Returns what is removed afterwards, or says that a truncation reaches beyond its stream.
 fn judge_removals<L: Ledger>(
     ledger: &mut L,
     staged: &Staged,
     states: &[StreamState],
-) -> Result<Result<Vec<(StreamId, Removal)>, InvalidBatch>, BackendError> {
+) -> Result<Vec<(StreamId, Removal)>, EventStoreError> {
     let mut removals = Vec::new();
     for append in staged.appends.iter().filter(|append| !append.removals.is_empty()) {
         let Some(stream) = &append.stream else { continue };
@@ -184,7 +192,8 @@ fn judge_removals<L: Ledger>(
         if beside.is_some() && append.removals.contains(&Removing::Everything) {
             let reason =
                 "the same batch appends events to it that nobody could read; append them before, or not";
-            return Ok(Err(InvalidName::new("a tombstone", stream.as_str(), reason).into()));
+            let invalid = InvalidName::new("a tombstone", stream.as_str(), reason);
+            return Err(InvalidBatch::from(invalid).into());
         }
         if let Some((other, state)) = beside {
             next = revision_after(*state, other.events.len());
@@ -198,13 +207,14 @@ fn judge_removals<L: Ledger>(
                     let reason = format!(
                         "it removes what stands before revision {before}, and the next one is {next}"
                     );
-                    return Ok(Err(InvalidName::new("a removal", stream.as_str(), reason).into()));
+                    let invalid = InvalidName::new("a removal", stream.as_str(), reason);
+                    return Err(InvalidBatch::from(invalid).into());
                 }
             }
         }
         removals.push((stream.clone(), removal));
     }
-    Ok(Ok(removals))
+    Ok(removals)
 }
 
 /// Returns the revision that follows when `events` events were appended at `state`.
@@ -216,7 +226,7 @@ fn record<L: Ledger>(
     ledger: &mut L,
     staged: &mut Staged,
     accepted: Accepted,
-) -> Result<Verdict, BackendError> {
+) -> Result<Appended, BackendError> {
     let Accepted { states, mut changes } = accepted;
     let mut heads = ledger.heads();
     let mut last = Heads::default();
@@ -241,12 +251,12 @@ fn record<L: Ledger>(
     changes.ranges.clone_from(&ranges);
     let recorded_at = changes.recorded_at;
     ledger.put(staged, changes)?;
-    Ok(Ok(Appended { log: ledger.identity(), last, ranges, recorded_at, repeated: false }))
+    Ok(Appended { log: ledger.identity(), last, ranges, recorded_at, repeated: false })
 }
 
 /// Looks the ids of a batch up: the first answer again if it was recorded as it is, a refusal if an id
 /// belongs to something else, nothing if no id is known.
-fn recorded_before<L: Ledger>(ledger: &mut L, staged: &Staged) -> Result<Option<Verdict>, BackendError> {
+fn recorded_before<L: Ledger>(ledger: &mut L, staged: &Staged) -> Result<Option<Appended>, EventStoreError> {
     let mut recorded = Vec::new();
     let mut known = None;
     for (at, event) in staged.events.iter().enumerate() {
@@ -261,10 +271,10 @@ fn recorded_before<L: Ledger>(ledger: &mut L, staged: &Staged) -> Result<Option<
         }
     }
     let Some(known) = known else { return Ok(None) };
-    Ok(Some(match first_answer(ledger.identity(), staged, &recorded) {
-        Some(appended) => Ok(appended),
+    match first_answer(ledger.identity(), staged, &recorded) {
+        Some(appended) => Ok(Some(appended)),
         None => Err(Refusal::IdReused { id: known }.into()),
-    }))
+    }
 }
 
 /// Returns the answer that the recorded events were given, if they are this batch and no other.

@@ -17,7 +17,8 @@ pub trait Restore: Send {
     ///
     /// The heads stand at `heads` from then on, even where the newest events had been removed and were not
     /// put. The log goes on as `origin`, from which the events were exported, or as itself if that is not
-    /// known; either way a new epoch begins, and the store keeps from which epoch and heads.
+    /// known; either way a new epoch begins, which another restore of the same events hardly shares, and the store
+    /// keeps from which epoch and heads.
     fn complete(&mut self, origin: Option<LogIdentity>, heads: Heads) -> Result<LogIdentity, BackendError>;
 
     /// Gives the store free.

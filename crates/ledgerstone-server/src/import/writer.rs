@@ -5,6 +5,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use ledgerstone::core::{
     Append, Appended, Batch, EventStore, EventStoreError, ExpectedRevision, MarkChange, Refusal, Retry,
     StreamId, Tenant,
@@ -139,8 +140,8 @@ async fn write(
         mark.settle(&*events, &tenant).await?;
         return Ok((mark, written));
     }
-    // A changed mark guards a batch, and ids are then looked up only if it fails. Ids of a row's own may
-    // be anywhere in the store, so such rows go without the mark, and it follows.
+    // A changed mark guards a batch, and a store may look ids up only where a guard fails. Ids of a row's own
+    // may be anywhere in the store, so such rows go without the mark, and it follows.
     let own = chunk.rows.iter().any(|row| row.row.identity == Identity::Own);
     let with_events = (!own).then(|| mark.clone().advance(progress.clone()));
     match append(&*events, chunk.to_batch(&tenant, with_events)).await {
@@ -218,15 +219,19 @@ enum Repetition {
     Unexpected,
 }
 
-/// Appends, and asks again with the same ids where that may help.
+/// Appends, and asks again with the same ids where that may help; a mark alone has none, and the next run
+/// finds out how far this one came.
 async fn append(events: &dyn EventStore, batch: Batch) -> Result<(Appended, Repetition), EventStoreError> {
     let retry = Retry { attempts: 6, base: Duration::from_millis(50), cap: Duration::from_secs(2) };
     let mut attempts = 0;
     let call = || {
         attempts += 1;
-        events.append(batch.clone())
+        events.append(batch.clone()).map(|appended| match appended {
+            Err(error) if !error.may_append_again(&batch) => Ok(Err(error)),
+            other => other.map(Ok),
+        })
     };
-    let appended = retry.run(&TokioSleeper, random, call).await?;
+    let appended: Appended = retry.run(&TokioSleeper, random, call).await??;
     let before = appended.repeated && attempts == 1;
     Ok((appended, if before { Repetition::Unexpected } else { Repetition::None }))
 }

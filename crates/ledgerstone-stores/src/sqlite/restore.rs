@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ledgerstone_core::{
-    BackendError, Code, ErrorKind, Heads, LogIdentity, LogKind, RecordedEvent, TimeOrderedIds,
+    BackendError, Code, ErrorKind, Heads, IdSource as _, LogIdentity, LogKind, RecordedEvent, TimeOrderedIds,
 };
 use rusqlite::{Connection, OptionalExtension as _, ToSql, TransactionBehavior, params};
+use uuid::Uuid;
 
 use crate::restore::Restore;
 use crate::sqlite::database::Database;
@@ -90,10 +91,15 @@ fn undo(connection: &mut Connection) -> Result<(), BackendError> {
 }
 
 /// Returns the epoch that a restore begins: one that neither the log nor its origin has had.
-fn next_epoch(own: LogIdentity, origin: Option<LogIdentity>) -> LogIdentity {
+///
+/// Another restore of the same origin must not begin the same one, and cannot be asked: so the epoch rises
+/// by one and by what the random end of `id` says.
+fn next_epoch(own: LogIdentity, origin: Option<LogIdentity>, id: Uuid) -> LogIdentity {
     let from = origin.unwrap_or(own);
     let newest = if own.id == from.id { own.epoch.max(from.epoch) } else { from.epoch };
-    LogIdentity { id: from.id, epoch: newest.saturating_add(1) }
+    let [.., high, low] = id.into_bytes();
+    let further = u32::from(u16::from_be_bytes([high, low]));
+    LogIdentity { id: from.id, epoch: newest.saturating_add(1).saturating_add(further) }
 }
 
 impl Restore for SqliteRestore {
@@ -126,7 +132,7 @@ impl Restore for SqliteRestore {
             Some(origin) => format!("{origin} {} {}", heads.application, heads.system),
             None => format!("{} {}", self.identity, self.began),
         };
-        let log = next_epoch(self.identity, origin);
+        let log = next_epoch(self.identity, origin, TimeOrderedIds.next_id());
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)

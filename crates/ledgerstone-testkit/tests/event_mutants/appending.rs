@@ -216,6 +216,13 @@ fn conditions() -> Vec<Mutant> {
                 beneath.store.append(batch).await
             }))
             .caught_by(&["only_what_stands_after_the_position_counts"]),
+        Mutant::new("takes a condition beyond the head for one that holds")
+            .append(broken!(|beneath, mut batch| {
+                let head = beneath.store.head().await?.heads.application;
+                batch.condition = batch.condition.filter(|condition| condition.after <= head);
+                beneath.store.append(batch).await
+            }))
+            .caught_by(&["a_condition_beyond_the_head_is_refused"]),
         Mutant::new("lets conditions see system events")
             .append(broken!(|beneath, batch| {
                 if let Some(condition) = &batch.condition {

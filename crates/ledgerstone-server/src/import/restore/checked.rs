@@ -1,8 +1,8 @@
 //! What a file was found to hold before anything of it is written.
 
-use ledgerstone::core::{Heads, LogEnd, LogIdentity, LogKind};
+use ledgerstone::core::{Heads, LogEnd, LogIdentity};
 
-use super::order::Order;
+use super::order::{MOST_LEFT_OUT, Order};
 use super::restore_file::RestoreFile;
 use super::{NOTHING_WRITTEN, invalid};
 use crate::failure::Failure;
@@ -36,11 +36,9 @@ pub fn validate(input: &Input, incomplete: bool) -> Result<Checked, Failure> {
     if let (Err(reason), false) = (&found, incomplete) {
         return Err(Failure::usage(reason).with_help(NOTHING_WRITTEN));
     }
-    let end = file.end.map(|(_, end)| end);
-    let mut heads = end.as_ref().map(LogEnd::heads).unwrap_or_default();
-    for kind in [LogKind::Application, LogKind::System] {
-        heads.set(kind, heads.of(kind).max(file.last.of(kind)));
-    }
+    // What is wrong about the events, is as likely wrong about the heads and the log.
+    let end = file.end.map(|(_, end)| end).filter(|_| found.is_ok());
+    let heads = end.as_ref().map_or(file.last, LogEnd::heads);
     Ok(Checked { origin: end.map(|end| end.identity()), heads, missing: found.err(), incomplete })
 }
 
@@ -69,7 +67,7 @@ fn compare(file: &RestoreFile, tally: LogTally) -> Result<(), String> {
                 end.events
             ));
         }
-        if end.head < last || i64::try_from(end.head.0).is_err() {
+        if end.head < last || end.head.0.saturating_sub(events) > MOST_LEFT_OUT {
             return Err(format!(
                 "the last line tells of the {name} head {}, and the newest event stands at {last}",
                 end.head

@@ -1,32 +1,50 @@
-//! The order of an export: times that never fall, and revisions that rise in each stream.
+//! The order of an export: positions and times that fit a log, and revisions that rise in each stream.
 
 use std::collections::HashMap;
 
 use ledgerstone::core::{LogKind, RecordedEvent, Removal, Timestamp};
 use uuid::Uuid;
 
+/// How many positions of a count may hold no event. The index takes in every one of them, so a position that
+/// somebody made up would keep the store from opening.
+pub(super) const MOST_LEFT_OUT: u64 = 1 << 32;
+
 /// Watches the events of a file go by; it remembers about 40 bytes for each stream.
 #[derive(Debug, Default)]
 pub(super) struct Order {
-    times: [Option<Timestamp>; 2],
+    counts: [Count; 2],
     streams: HashMap<Uuid, u64>,
     /// Where a stream of the application last leaves revisions out: the line, and the revision after them.
     gaps: HashMap<Uuid, (u64, u64)>,
     removals: HashMap<Uuid, Removal>,
 }
 
+/// What has gone by of one count.
+#[derive(Debug, Default)]
+struct Count {
+    events: u64,
+    newest: Option<Timestamp>,
+}
+
 impl Order {
     /// Takes the next event of the file, or says what is wrong with it.
     pub(super) fn take(&mut self, line: u64, event: &RecordedEvent) -> Result<(), String> {
-        let [application, system] = &mut self.times;
-        let newest = match event.log() {
+        let [application, system] = &mut self.counts;
+        let count = match event.log() {
             LogKind::Application => application,
             LogKind::System => system,
         };
-        if newest.is_some_and(|newest| event.recorded_at() < newest) {
+        count.events += 1;
+        if event.position().0.saturating_sub(count.events) > MOST_LEFT_OUT {
+            return Err(format!(
+                "position {} leaves out more than {MOST_LEFT_OUT} positions, which no log does: it was changed",
+                event.position()
+            ));
+        }
+        if count.newest.is_some_and(|newest| event.recorded_at() < newest) {
             return Err("it was recorded before the event of the position before it".to_owned());
         }
-        *newest = Some(event.recorded_at());
+        count.newest = Some(event.recorded_at());
         let (Some(stream), Some(revision)) = (event.stream(), event.revision()) else { return Ok(()) };
         let key = key(event.log(), event.tenant(), stream);
         if let Some(last) = self.streams.insert(key, revision.0) {

@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use ledgerstone_core::{
-    Append, Batch, Code, EventData, EventStore, EventStoreError, EventType, ExpectedRevision, Position,
-    Selection, StreamId, SystemClock, TimeOrderedIds,
+    Append, AppendCondition, Batch, Code, EventData, EventStore, EventStoreError, EventType,
+    ExpectedRevision, Position, Query, Selection, StreamId, SystemClock, Tenant, TimeOrderedIds,
 };
 use uuid::Uuid;
 
-use crate::group_commit::GroupCommit;
+use crate::group_commit::{CommitLog as _, GroupCommit, ReadLog as _};
 use crate::sqlite::database::Database;
 use crate::sqlite::events::SqliteEvents;
 use crate::sqlite::events::inspect::inspect;
 use crate::sqlite::events::tail::RUN;
+use crate::staged::Staged;
 
 fn open(path: &Path) -> GroupCommit<SqliteEvents> {
     let database = Database::open(path).expect("a database");
@@ -106,6 +107,57 @@ async fn a_judgement_over_a_changed_record_is_refused_and_nothing_is_appended() 
     let error = store.append(batch).await.expect_err("damaged");
     assert_eq!(error.code(), Code::Corrupt, "{error}");
     assert_eq!(store.head().await.expect("a head").heads.application, Position(RUN * 3));
+}
+
+#[tokio::test]
+async fn a_batch_that_meets_a_changed_record_does_not_fail_those_beside_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.db");
+    let noted = |id, stream: &str| {
+        let event =
+            EventData::json(Uuid::from_u128(id), EventType::new("Noted").expect("a type"), &b"{}"[..]);
+        Batch::of(Append::to(StreamId::new(stream).expect("a stream"), ExpectedRevision::Any, vec![event]))
+    };
+    let store = open(&path);
+    store.append(noted(1_000_000, "old-1")).await.expect("appends");
+    store.close().await;
+    drop(store);
+    filled(&path).await.close().await;
+    run_sql(&path, "UPDATE events SET sum = ~sum WHERE position = 1");
+
+    let database = Database::open(&path).expect("a database");
+    let clock = Arc::new(SystemClock::new());
+    let (reader, mut writer) = SqliteEvents::halves(database, clock, &TimeOrderedIds).expect("opens");
+    let batches = [(1_000_001, "account-0"), (1_000_002, "old-1"), (1_000_003, "account-1")];
+    let hasher = reader.hasher().map(|terms| terms.0);
+    let staged = batches.map(|(id, stream)| Staged::new(noted(id, stream), hasher).expect("a batch"));
+    let verdicts = writer.commit(&mut Vec::from(staged));
+    let [Ok(before), Err(error), Ok(after)] = &verdicts[..] else { panic!("{verdicts:?}") };
+    assert_eq!(error.code(), Code::Corrupt, "{error}");
+    let head = RUN * 3 + 1;
+    assert_eq!([before, after].map(|appended| appended.last.application.0), [head + 1, head + 2]);
+    let frames: Vec<_> = reader.read(Selection::all().after(Position(head)), writer.heads()).collect().await;
+    let ids = frames.into_iter().flat_map(|frame| frame.expect("a frame").events).map(|event| event.id());
+    assert!(ids.eq([1_000_001, 1_000_003].map(Uuid::from_u128)));
+}
+
+#[tokio::test]
+async fn a_condition_of_a_tenant_without_events_looks_at_no_event_of_the_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.db");
+    let store = filled(&path).await;
+    run_sql(&path, "UPDATE events SET sum = ~sum WHERE position = 7");
+    let condition = AppendCondition { fail_if_match: Query::all(), after: Position::START };
+    let wanted = |tenant: &str, id| {
+        let event =
+            EventData::json(Uuid::from_u128(id), EventType::new("Noted").expect("a type"), &b"{}"[..]);
+        let batch = Batch::of(Append::to(stream(1), ExpectedRevision::Any, vec![event]));
+        let tenant = Tenant::new(tenant).expect("a tenant");
+        Batch { tenant, condition: Some(condition.clone()), ..batch }
+    };
+    store.append(wanted("new", 1_000_000)).await.expect("appends");
+    let error = store.append(wanted("new", 1_000_001)).await.expect_err("the log is looked through");
+    assert_eq!(error.code(), Code::Corrupt, "{error}");
 }
 
 #[tokio::test]

@@ -11,8 +11,8 @@ use crate::sqlite::events::tail::{Key, Tail};
 use crate::sqlite::failure::{corrupt, failed};
 use crate::terms::TermHasher;
 
-/// How many lists a plan walks at most; beyond that, looking at every event is no worse.
-const MOST_LISTS: usize = 512;
+/// How many lists a plan walks at most: those of the largest condition, which is judged while others wait.
+const MOST_LISTS: usize = Query::MAX_ITEMS + Query::MAX_NAMES;
 /// How many positions of a list are taken from the tail at once.
 const TAIL_POSITIONS: usize = if cfg!(test) { 12 } else { 4096 };
 /// How many blocks are fetched at once.
@@ -263,4 +263,23 @@ pub(crate) fn decode(row: &rusqlite::Row<'_>) -> Result<Block, BackendError> {
     let bytes = row.get_ref(1).map_err(failed("look up"))?;
     let block = bytes.as_blob().ok().and_then(|bytes| Block::decode(first, bytes));
     block.ok_or_else(|| corrupt("look up", format_args!("the index before position {first} is damaged")))
+}
+
+#[cfg(test)]
+mod tests {
+    use ledgerstone_core::{EventType, QueryItem};
+
+    use super::*;
+
+    #[test]
+    fn the_largest_condition_is_planned() {
+        let (hasher, tail) = (TermHasher::new(7), Tail::default());
+        let walk = Walk { low: 1, high: 1_000_000, forwards: false };
+        let planner = Planner { hasher, log: LogKind::Application, tenants: &[], tail: &tail, walk };
+        let per_item = Query::MAX_NAMES / Query::MAX_ITEMS;
+        let name = |number: usize| EventType::new(format!("Noted{number}")).expect("a type");
+        let item = |at: usize| QueryItem::types((0..per_item).map(|n| name(at * per_item + n)));
+        let query = Query::any_of((0..Query::MAX_ITEMS).map(item));
+        assert!(planner.plan(&TenantScope::One(Tenant::default()), &query).is_some());
+    }
 }

@@ -116,6 +116,13 @@ impl Writer {
         let mut events = 0;
         for staged in batches {
             let verdict = decide(self, staged, now)?;
+            if let Err(EventStoreError::Backend(error)) = &verdict {
+                // After some failures SQLite has rolled back, and what came next would be written bare.
+                if self.connection.is_autocommit() {
+                    return Err(told_again(error));
+                }
+                tracing::error!(%error, "an append could not be judged");
+            }
             if verdict.as_ref().is_ok_and(|appended| !appended.repeated) {
                 events += staged.events.len();
             }
@@ -225,9 +232,10 @@ fn refuse(
     why: impl Fn(BackendError) -> EventStoreError,
 ) -> Vec<Verdict> {
     tracing::error!(%error, batches = batches.len(), "a group of appends failed");
-    let again = || {
-        BackendError::new(error.kind(), error.backend(), error.operation(), error.message())
-            .with_code(error.code())
-    };
-    batches.iter().map(|_| Err(why(again()))).collect()
+    batches.iter().map(|_| Err(why(told_again(error)))).collect()
+}
+
+fn told_again(error: &BackendError) -> BackendError {
+    BackendError::new(error.kind(), error.backend(), error.operation(), error.message())
+        .with_code(error.code())
 }

@@ -21,6 +21,7 @@ pub(super) fn cases() -> Cases {
         3: any_event_refuses_a_batch_that_wants_none,
         3: an_item_needs_its_type_and_all_of_its_tags,
         3: only_what_stands_after_the_position_counts,
+        3: a_condition_beyond_the_head_is_refused,
         3: system_events_are_not_seen_by_conditions,
         3: the_batch_does_not_see_its_own_events,
         3: of_concurrent_batches_under_one_condition_exactly_one_wins,
@@ -117,6 +118,20 @@ async fn only_what_stands_after_the_position_counts(fresh: FreshEvents) -> CaseR
     }
     must_fail(&store, by_tag("seat:1"), 2, 3).await?;
     must_hold(&store, by_tag("seat:1"), 3).await
+}
+
+/// Promise 3. A position that nobody can have read belongs to another log, or to this one before a restore.
+async fn a_condition_beyond_the_head_is_refused(fresh: FreshEvents) -> CaseResult {
+    let store = fresh.store;
+    store.append(one("seat-1", tagged("taken", &["seat:1"]))).await?;
+    store.append(one("seat-1", tagged("$noted", &["seat:1"]))).await?;
+    for position in [2, u64::MAX] {
+        let wanted = under(by_tag("seat:2"), Position(position), batch("decision-1", Any, &["decided"]));
+        let refusal = refused(&store, wanted).await?;
+        assert_eq!(refusal, Refusal::BeyondHead { position: Position(position), head: Position(1) });
+    }
+    assert_eq!(read_all(&store).await?.types(), ["taken"]);
+    must_hold(&store, by_tag("seat:2"), 1).await
 }
 
 /// Promise 3. The log's own events decide nothing.
