@@ -156,6 +156,33 @@ impl EncodedEvent {
     }
 }
 
+/// Where the event of a record stands, read from the record's bytes alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordPlace {
+    /// The count that it belongs to.
+    pub log: LogKind,
+    /// Its place in the log.
+    pub position: Position,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+}
+
+impl RecordPlace {
+    /// Reads the place from the bytes of a record; what is not there reads as zero.
+    pub fn of(record: &[u8]) -> Self {
+        let system = record.get(5).is_some_and(|flags| flags & SYSTEM != 0);
+        let number = |at: usize| {
+            let bytes = record.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
+            u64::from_le_bytes(bytes.unwrap_or_default())
+        };
+        Self {
+            log: if system { LogKind::System } else { LogKind::Application },
+            position: Position(number(8)),
+            recorded_at: Timestamp::from_micros(number(24).cast_signed()),
+        }
+    }
+}
+
 /// An event that was recorded: a view into shared bytes, decoded where it is looked at.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RecordedEvent {

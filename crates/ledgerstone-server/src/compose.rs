@@ -128,9 +128,14 @@ pub fn open_restore(locator: &Locator) -> Result<Box<dyn Restore>, Failure> {
     Ok(stores::restore(locator)?)
 }
 
-/// Tells whether a locator names a file that is not there.
+/// Tells whether a locator names files on this machine.
+pub fn has_files(locator: &Locator) -> bool {
+    stores::has_files(locator)
+}
+
+/// Tells whether a locator names files that are not there.
 pub fn is_missing(locator: &Locator) -> bool {
-    locator.scheme() == "sqlite" && !locator.place().is_empty() && !Path::new(locator.place()).exists()
+    has_files(locator) && !locator.place().is_empty() && !Path::new(locator.place()).exists()
 }
 
 /// Refuses what only the process that holds a store can do.

@@ -14,7 +14,7 @@ use ledgerstone::engine::PARKED;
 use ledgerstone::stores::{Inspection, Owner};
 use serde::Serialize;
 
-use crate::compose::{Access, Opened, clock, inspect_files, is_missing, open_store, owner};
+use crate::compose::{Access, Opened, clock, has_files, inspect_files, is_missing, open_store, owner};
 use crate::failure::Failure;
 use crate::log_check::{LogCheck, check_log};
 use crate::output::grouped;
@@ -63,7 +63,7 @@ pub async fn examine(settings: &Settings, deep: bool) -> Vec<Finding> {
     } else {
         findings.push(finding("clock", Health::Well, now.to_string()));
     }
-    if settings.store.scheme() == "sqlite" {
+    if has_files(&settings.store) {
         folder(Path::new(settings.store.place()), &mut findings);
     }
     match owner(&settings.store).await {
@@ -152,7 +152,9 @@ fn folder(path: &Path, findings: &mut Vec<Finding>) {
         let detail = format!("{} is not there yet", folder.display());
         findings.push(finding("folder", Health::Note, detail));
     }
-    if let Ok(metadata) = std::fs::metadata(path) {
+    if let Ok(metadata) = std::fs::metadata(path)
+        && metadata.is_file()
+    {
         let log = std::fs::metadata(format!("{}-wal", path.display())).map_or(0, |metadata| metadata.len());
         let detail = format!("{} bytes, {} in the write-ahead log", grouped(metadata.len()), grouped(log));
         findings.push(finding("file", Health::Well, detail));

@@ -113,7 +113,8 @@ pub struct Adapter {
 }
 
 /// Every scheme that some build of ledgerstone knows, with the feature that it needs.
-const FEATURES: &[(&str, &str)] = &[("sqlite", "sqlite"), ("http", "http"), ("https", "http")];
+const FEATURES: &[(&str, &str)] =
+    &[("file", "file"), ("sqlite", "sqlite"), ("http", "http"), ("https", "http")];
 
 /// Returns the adapter for a locator, or says which schemes there are.
 pub(crate) fn find_adapter<'a>(
@@ -145,6 +146,11 @@ pub(crate) fn find_adapter<'a>(
 pub fn owner_of(locator: &Locator) -> Option<Owner> {
     let adapter = find_adapter(crate::ADAPTERS, locator).ok()?;
     (adapter.owner)(locator)
+}
+
+/// Tells whether a locator names files on this machine.
+pub fn has_files(locator: &Locator) -> bool {
+    find_adapter(crate::ADAPTERS, locator).is_ok_and(|adapter| adapter.inspect.is_some())
 }
 
 /// Tells whether events can be restored into what a locator names.

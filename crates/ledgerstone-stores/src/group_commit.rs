@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 pub use crate::decide::Verdict;
 pub use crate::staged::Staged;
-use crate::terms::TermHasher;
+use ledgerstone_log::TermHasher;
 
 /// How many batches wait at most; whoever comes then waits to be let in.
 const QUEUED_BATCHES: usize = 1024;

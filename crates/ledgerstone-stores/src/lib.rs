@@ -6,6 +6,8 @@ mod backend;
 mod connection;
 mod cursor;
 mod decide;
+#[cfg(feature = "file")]
+pub mod file;
 mod group_commit;
 #[cfg(feature = "http")]
 pub mod http;
@@ -17,9 +19,9 @@ mod restore;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod staged;
-mod terms;
+mod stream_cache;
 
-pub use backend::{Adapter, Backend, Resources, can_restore, inspect, owner_of, restore};
+pub use backend::{Adapter, Backend, Resources, can_restore, has_files, inspect, owner_of, restore};
 pub use connection::{CallError, Connection, percent_encode};
 pub use group_commit::{CommitLog, GroupCommit, ReadLog, Staged, Verdict};
 pub use inspection::Inspection;
@@ -29,6 +31,8 @@ pub use restore::Restore;
 /// Every backend of this build.
 pub const ADAPTERS: &[Adapter] = &[
     memory::ADAPTER,
+    #[cfg(feature = "file")]
+    file::ADAPTER,
     #[cfg(feature = "sqlite")]
     sqlite::ADAPTER,
     #[cfg(feature = "http")]

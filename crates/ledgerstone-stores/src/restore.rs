@@ -1,6 +1,7 @@
 //! Restoring: recorded events written back as they were, below every judgement over batches.
 
 use ledgerstone_core::{BackendError, Heads, LogIdentity, RecordedEvent};
+use uuid::Uuid;
 
 /// Writes recorded events into a log with their own positions, revisions and times.
 ///
@@ -23,4 +24,16 @@ pub trait Restore: Send {
 
     /// Gives the store free.
     fn finish(self: Box<Self>);
+}
+
+/// Returns the epoch that a restore begins: one that neither the log nor its origin has had.
+///
+/// Another restore of the same origin must not begin the same one, and cannot be asked: so the epoch rises
+/// by one and by what the random end of `id` says.
+pub(crate) fn next_epoch(own: LogIdentity, origin: Option<LogIdentity>, id: Uuid) -> LogIdentity {
+    let from = origin.unwrap_or(own);
+    let newest = if own.id == from.id { own.epoch.max(from.epoch) } else { from.epoch };
+    let [.., high, low] = id.into_bytes();
+    let further = u32::from(u16::from_be_bytes([high, low]));
+    LogIdentity { id: from.id, epoch: newest.saturating_add(1).saturating_add(further) }
 }

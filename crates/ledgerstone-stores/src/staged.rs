@@ -8,7 +8,7 @@ use ledgerstone_core::{
 };
 use serde::Deserialize;
 
-use crate::terms::TermHasher;
+use ledgerstone_log::TermHasher;
 
 /// A batch that is ready to be judged and recorded.
 #[derive(Debug)]

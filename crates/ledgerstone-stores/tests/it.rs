@@ -18,9 +18,13 @@ fn main() -> ExitCode {
     // A client of a server runs the suites where a server can be started.
     let here = ADAPTERS.iter().filter(|adapter| !adapter.scheme.starts_with("http"));
     for scheme in here.map(|adapter| adapter.scheme) {
-        trials.run(scheme, event_store::suite(), move |clock| new(scheme, clock, events));
-        trials.run(scheme, document_store::suite(), move |clock| new(scheme, clock, documents));
+        trials.run(scheme, event_store::suite(), move |clock| new(scheme, "", clock, events));
+        trials.run(scheme, document_store::suite(), move |clock| new(scheme, "", clock, documents));
     }
+    // So small that every case writes several segments, their indexes, and merges them.
+    let small = "?segment_bytes=4096";
+    trials
+        .run("file_of_small_segments", event_store::suite(), move |clock| new("file", small, clock, events));
     document_mutants::add(&mut trials);
     trials.conclude()
 }
@@ -36,17 +40,18 @@ fn documents(backend: &Backend) -> document_store::Documents {
 /// Opens a store in a folder of its own.
 async fn new<S: Send + 'static>(
     scheme: &'static str,
+    parameters: &'static str,
     clock: Arc<FixedClock>,
     part: fn(&Backend) -> S,
 ) -> Result<Fresh<S>, CaseError> {
     let folder = tempfile::tempdir()?;
-    let fresh = open(scheme, folder.path().join("store"), clock, part).await?;
+    let fresh = open((scheme, parameters), folder.path().join("store"), clock, part).await?;
     Ok(fresh.holding(folder))
 }
 
 /// Opens a store at a place, where it may have been before.
 fn open<S: Send + 'static>(
-    scheme: &'static str,
+    (scheme, parameters): (&'static str, &'static str),
     place: PathBuf,
     clock: Arc<FixedClock>,
     part: fn(&Backend) -> S,
@@ -54,14 +59,14 @@ fn open<S: Send + 'static>(
     async move {
         let locator = match scheme {
             "memory" => "memory:".parse()?,
-            scheme => format!("{scheme}:{}", place.display()).parse()?,
+            scheme => format!("{scheme}:{}{parameters}", place.display()).parse()?,
         };
         let resources = Resources { clock: Arc::clone(&clock) as _, ..Resources::default() };
         let backend = ledgerstone_stores::open(&locator, &resources).await?;
         let fresh = Fresh::new(part(&backend), Arc::clone(&clock));
         Ok(fresh.reopened_by(move || async move {
             backend.close().await;
-            open(scheme, place, clock, part).await
+            open((scheme, parameters), place, clock, part).await
         }))
     }
     .boxed()

@@ -15,6 +15,7 @@ const CORE: &str = "ledgerstone-core";
 const ENGINE: &str = "ledgerstone-engine";
 const FACADE: &str = "ledgerstone";
 const HTTP: &str = "ledgerstone-http";
+const LOG: &str = "ledgerstone-log";
 const STORES: &str = "ledgerstone-stores";
 const TESTKIT: &str = "ledgerstone-testkit";
 
@@ -23,7 +24,8 @@ const EXAMPLES: &str = "example-";
 
 const ARROWS: &[Arrows] = &[
     Arrows { package: CORE, normal: &[], dev: &[] },
-    Arrows { package: STORES, normal: &[CORE], dev: &[TESTKIT] },
+    Arrows { package: LOG, normal: &[CORE], dev: &[] },
+    Arrows { package: STORES, normal: &[CORE, LOG], dev: &[TESTKIT] },
     Arrows { package: HTTP, normal: &[CORE], dev: &[TESTKIT] },
     Arrows { package: ENGINE, normal: &[CORE], dev: &[TESTKIT, STORES] },
     Arrows { package: TESTKIT, normal: &[CORE, ENGINE], dev: &[STORES] },

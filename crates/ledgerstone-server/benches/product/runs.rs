@@ -67,8 +67,9 @@ fn report(name: &str, measured: &[Measured]) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn sqlite(folder: &Path, name: &str) -> anyhow::Result<Backend> {
-    let locator: Locator = format!("sqlite:{}", folder.join(name).display()).parse()?;
+/// Opens a new store of the kind that is measured.
+async fn fresh(options: &Options, folder: &Path, name: &str) -> anyhow::Result<Backend> {
+    let locator: Locator = format!("{}:{}", options.store, folder.join(name).display()).parse()?;
     Ok(open(&locator, &Resources::default()).await?)
 }
 
@@ -81,7 +82,7 @@ async fn load(store: &Arc<dyn EventStore>, events: u64) -> anyhow::Result<()> {
 
 /// Both stores hold the same number of events before the first window.
 async fn append(options: &Options, folder: &Path) -> anyhow::Result<Vec<Measured>> {
-    let ours = sqlite(folder, "append.db").await?;
+    let ours = fresh(options, folder, "append.db").await?;
     let plain = Plain::open(&folder.join("plain.db"))?;
     load(&ours.events, options.events).await?;
     plain.load(options.events).await?;
@@ -96,7 +97,7 @@ async fn append(options: &Options, folder: &Path) -> anyhow::Result<Vec<Measured
 }
 
 async fn read(options: &Options, folder: &Path) -> anyhow::Result<Vec<Measured>> {
-    let ours = sqlite(folder, "read.db").await?;
+    let ours = fresh(options, folder, "read.db").await?;
     load(&ours.events, options.events).await?;
     let loads = stream_loads(Arc::clone(&ours.events), 10_000).await?;
     let workloads = vec![loads.at_least(15_000.0), read_all(Arc::clone(&ours.events)).at_least(1e6)];
@@ -108,7 +109,7 @@ async fn project(options: &Options, folder: &Path) -> anyhow::Result<Vec<Measure
     let log = match &options.log {
         Some(path) => open(&format!("sqlite:{}", path.display()).parse()?, &Resources::default()).await?,
         None => {
-            let store = sqlite(folder, "cases.db").await?;
+            let store = fresh(options, folder, "cases.db").await?;
             make_cases(&store.events).await?;
             store
         }
@@ -118,7 +119,7 @@ async fn project(options: &Options, folder: &Path) -> anyhow::Result<Vec<Measure
     let cases = models.declare(CASES).await?.name;
     models.catch_up(&cases, &|_| ()).await?;
 
-    let long = sqlite(folder, "long.db").await?;
+    let long = fresh(options, folder, "long.db").await?;
     for _ in 0..10 {
         long.events.append(bench_batch(1, ExpectedRevision::Any, 1_000)?).await?;
     }
@@ -181,7 +182,7 @@ async fn make_cases(store: &Arc<dyn EventStore>) -> anyhow::Result<()> {
 }
 
 async fn http(options: &Options, folder: &Path) -> anyhow::Result<Vec<Measured>> {
-    let store = sqlite(folder, "http.db").await?;
+    let store = fresh(options, folder, "http.db").await?;
     let models = read_models(&store).await?;
     let app = App {
         events: store.events,

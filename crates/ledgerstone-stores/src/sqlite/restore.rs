@@ -7,9 +7,8 @@ use ledgerstone_core::{
     BackendError, Code, ErrorKind, Heads, IdSource as _, LogIdentity, LogKind, RecordedEvent, TimeOrderedIds,
 };
 use rusqlite::{Connection, OptionalExtension as _, ToSql, TransactionBehavior, params};
-use uuid::Uuid;
 
-use crate::restore::Restore;
+use crate::restore::{Restore, next_epoch};
 use crate::sqlite::database::Database;
 use crate::sqlite::events::{PUT_TENANT, as_sql, checksum, head, head_name, identity, table};
 use crate::sqlite::failure::{BACKEND, corrupt, failed};
@@ -88,18 +87,6 @@ fn undo(connection: &mut Connection) -> Result<(), BackendError> {
     }
     transaction.execute(DELETE_RESTORING, []).map_err(failed("restore"))?;
     transaction.commit().map_err(failed("restore"))
-}
-
-/// Returns the epoch that a restore begins: one that neither the log nor its origin has had.
-///
-/// Another restore of the same origin must not begin the same one, and cannot be asked: so the epoch rises
-/// by one and by what the random end of `id` says.
-fn next_epoch(own: LogIdentity, origin: Option<LogIdentity>, id: Uuid) -> LogIdentity {
-    let from = origin.unwrap_or(own);
-    let newest = if own.id == from.id { own.epoch.max(from.epoch) } else { from.epoch };
-    let [.., high, low] = id.into_bytes();
-    let further = u32::from(u16::from_be_bytes([high, low]));
-    LogIdentity { id: from.id, epoch: newest.saturating_add(1).saturating_add(further) }
 }
 
 impl Restore for SqliteRestore {

@@ -4,6 +4,7 @@
 
 mod commands;
 mod failures;
+mod folders;
 mod imports;
 mod restores;
 mod verifying;
@@ -20,6 +21,7 @@ pub(crate) fn add(trials: &mut Trials) {
     restores::add(trials);
     commands::add(trials);
     failures::add(trials);
+    folders::add(trials);
     verifying::add(trials);
 }
 

@@ -15,7 +15,7 @@ use crate::sqlite::events::records::{from_sql, table};
 use crate::sqlite::events::tail::RUN;
 use crate::sqlite::events::tally::{Entries, Kind};
 use crate::sqlite::failure::failed;
-use crate::terms::TermHasher;
+use ledgerstone_log::TermHasher;
 
 const SOUND: &str = "ok";
 const POSTINGS: &str = "SELECT first, positions, term FROM postings";

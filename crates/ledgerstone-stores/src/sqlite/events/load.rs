@@ -16,7 +16,7 @@ use crate::sqlite::events::records::{from_sql, table};
 use crate::sqlite::events::shared::Shared;
 use crate::sqlite::events::tail::{Entry, Tail};
 use crate::sqlite::failure::{corrupt, failed};
-use crate::terms::TermHasher;
+use ledgerstone_log::TermHasher;
 
 const GET_META: &str = "SELECT value FROM meta WHERE name = ?1";
 const PUT_META: &str = "INSERT INTO meta (name, value) VALUES (?1, ?2)";

@@ -24,7 +24,6 @@ mod reading;
 mod reading_tests;
 mod records;
 mod shared;
-mod stream_cache;
 mod tail;
 mod tally;
 mod writer;

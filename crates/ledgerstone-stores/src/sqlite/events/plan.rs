@@ -9,7 +9,7 @@ use crate::sqlite::events::postings::Block;
 use crate::sqlite::events::records::{as_sql, from_sql};
 use crate::sqlite::events::tail::{Key, Tail};
 use crate::sqlite::failure::{corrupt, failed};
-use crate::terms::TermHasher;
+use ledgerstone_log::TermHasher;
 
 /// How many lists a plan walks at most: those of the largest condition, which is judged while others wait.
 const MOST_LISTS: usize = Query::MAX_ITEMS + Query::MAX_NAMES;

@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 use crate::removals::Removals;
 use crate::sqlite::database::Database;
 use crate::sqlite::events::tail::Tail;
-use crate::terms::TermHasher;
+use ledgerstone_log::TermHasher;
 
 /// What the writer and the readers of the events share.
 ///

@@ -14,10 +14,10 @@ use crate::sqlite::events::load;
 use crate::sqlite::events::merge::Merge;
 use crate::sqlite::events::records::table;
 use crate::sqlite::events::shared::Shared;
-use crate::sqlite::events::stream_cache::StreamCache;
 use crate::sqlite::events::tail::RUN;
 use crate::sqlite::failure::failed;
 use crate::staged::Staged;
+use crate::stream_cache::StreamCache;
 
 /// What a commit adds to the write-ahead log beside its events, roughly: a few pages.
 const COMMIT_BYTES: usize = 16 * 1024;

@@ -1,11 +1,12 @@
 //! The terms by which events are found: a hash of count, tenant, kind and text.
 
 use ledgerstone_core::{EventData, LogKind, QueryItem, StreamId, category_of};
+use uuid::Uuid;
 use xxhash_rust::xxh3::Xxh3;
 
 /// What kind of text a term stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TermKind {
+enum TermKind {
     Stream = 1,
     Type = 2,
     Tag = 3,
@@ -16,36 +17,33 @@ pub(crate) enum TermKind {
 /// The seed is random and stays inside, so that nobody outside can choose texts that collide; those
 /// that do by chance cost a look at the event and nothing else.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct TermHasher {
+pub struct TermHasher {
     seed: u64,
 }
 
 impl TermHasher {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// Takes the seed of a log.
+    pub fn new(seed: u64) -> Self {
         Self { seed }
     }
 
-    pub(crate) fn stream(self, log: LogKind, tenant: &str, stream: &str) -> u64 {
+    /// Returns the term of a stream.
+    pub fn stream(self, log: LogKind, tenant: &str, stream: &str) -> u64 {
         self.term(log, tenant, TermKind::Stream, &["", stream])
     }
 
-    pub(crate) fn event_type(self, log: LogKind, tenant: &str, event_type: &str) -> u64 {
+    /// Returns the term of a type.
+    pub fn event_type(self, log: LogKind, tenant: &str, event_type: &str) -> u64 {
         self.term(log, tenant, TermKind::Type, &["", event_type])
     }
 
     /// Returns the term of a tag, derived ones included.
-    pub(crate) fn tag(self, log: LogKind, tenant: &str, tag: &str) -> u64 {
+    pub fn tag(self, log: LogKind, tenant: &str, tag: &str) -> u64 {
         self.term(log, tenant, TermKind::Tag, &["", tag])
     }
 
     /// Puts the terms of an event but its stream's into `terms`, each once.
-    pub(crate) fn of_event(
-        self,
-        tenant: &str,
-        stream: Option<&StreamId>,
-        event: &EventData,
-        terms: &mut Vec<u64>,
-    ) {
+    pub fn of_event(self, tenant: &str, stream: Option<&StreamId>, event: &EventData, terms: &mut Vec<u64>) {
         let log = event.log();
         let from = terms.len();
         terms.push(self.event_type(log, tenant, event.event_type.as_str()));
@@ -58,7 +56,7 @@ impl TermHasher {
     }
 
     /// Puts the terms of a recorded event but its stream's into `terms`, each once.
-    pub(crate) fn of_recorded(self, event: &ledgerstone_core::RecordedEvent, terms: &mut Vec<u64>) {
+    pub fn of_recorded(self, event: &ledgerstone_core::RecordedEvent, terms: &mut Vec<u64>) {
         let (log, tenant) = (event.log(), event.tenant());
         let from = terms.len();
         terms.push(self.event_type(log, tenant, event.event_type()));
@@ -70,7 +68,7 @@ impl TermHasher {
     }
 
     /// Returns the terms of an item of a query: all of the first are needed, and any of the second.
-    pub(crate) fn of_item(self, log: LogKind, tenant: &str, item: &QueryItem) -> ItemTerms {
+    pub fn of_item(self, log: LogKind, tenant: &str, item: &QueryItem) -> ItemTerms {
         let stream = item.stream.as_ref().map(|stream| self.stream(log, tenant, stream.as_str()));
         let tags = item.tags.iter().map(|tag| self.tag(log, tenant, tag.as_str()));
         let types = item.types.iter().map(|name| self.event_type(log, tenant, name.as_str()));
@@ -104,11 +102,19 @@ impl TermHasher {
 
 /// The terms of an item of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ItemTerms {
+pub struct ItemTerms {
     /// All of these are needed.
-    pub(crate) all: Vec<u64>,
+    pub all: Vec<u64>,
     /// Any of these will do, if there are any.
-    pub(crate) any: Vec<u64>,
+    pub any: Vec<u64>,
+}
+
+/// Returns what an event id is found by: its first 48 bits, in which time-ordered ids count milliseconds, and
+/// 16 bits of a hash, because ids of the same millisecond may count on in their last bits only.
+pub fn id_key(id: Uuid) -> u64 {
+    let (first, _) = id.as_u64_pair();
+    let rest = xxhash_rust::xxh3::xxh3_64(id.as_bytes());
+    first & !0xffff | rest & 0xffff
 }
 
 /// Keeps each term once, so that an event stands once in each list.

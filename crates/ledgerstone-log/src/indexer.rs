@@ -1,0 +1,211 @@
+//! Indexes of closed segments: written beside them and merged, off the writer's way.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use ledgerstone_core::Heads;
+
+use crate::appender::{Active, PARTIAL};
+use crate::disk::Disk;
+use crate::failure::LogError;
+use crate::index::{Covers, Run, RunBuilder, merge};
+use crate::index_view::SegmentRun;
+use crate::segment::{Segment, save_places};
+use crate::shared::Shared;
+use crate::tail::Tail;
+
+/// How many runs of a size become one.
+const FAN: usize = 8;
+
+/// What writes and merges indexes.
+#[derive(Debug)]
+pub(crate) struct Indexer {
+    queue: Option<Sender<Active>>,
+    thread: Option<JoinHandle<()>>,
+    /// What waits where there is no thread.
+    waiting: VecDeque<Active>,
+}
+
+impl Indexer {
+    /// Starts the thread, if the log wants one.
+    pub(crate) fn start(shared: &Arc<Shared>) -> Result<Self, LogError> {
+        if !shared.options.background {
+            return Ok(Self { queue: None, thread: None, waiting: VecDeque::new() });
+        }
+        let (queue, closed) = channel();
+        let shared = Arc::clone(shared);
+        let thread = std::thread::Builder::new()
+            .name("log-indexer".to_owned())
+            .spawn(move || run(&shared, &closed))
+            .map_err(LogError::disk("starting", "the indexer"))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread), waiting: VecDeque::new() })
+    }
+
+    /// Takes a segment that grows no more.
+    pub(crate) fn closed(&mut self, shared: &Shared, old: Active) {
+        match &self.queue {
+            // Without its thread the tail stays in memory, and is written when the log is opened anew.
+            Some(queue) => drop(queue.send(old)),
+            None => {
+                self.waiting.push_back(old);
+                index(shared, &mut self.waiting);
+            }
+        }
+    }
+
+    /// Waits until what was handed over is written.
+    pub(crate) fn close(&mut self) {
+        self.queue.take();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the indexer of the log panicked; the index is made again when the log opens");
+        }
+    }
+}
+
+impl Drop for Indexer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn run(shared: &Shared, closed: &Receiver<Active>) {
+    let mut waiting = VecDeque::new();
+    while let Ok(active) = closed.recv() {
+        waiting.push_back(active);
+        index(shared, &mut waiting);
+    }
+}
+
+/// Writes the indexes of the segments that wait, oldest first: a run follows the one before it.
+///
+/// Where that fails the rest goes on waiting; its tails stay in memory until the next segment is closed.
+fn index(shared: &Shared, waiting: &mut VecDeque<Active>) {
+    while let Some(closed) = waiting.pop_front() {
+        let run = match write(shared, &closed) {
+            Ok(run) => run,
+            Err(error) => {
+                tracing::warn!(%error, "an index could not be written; it is tried again with the next segment");
+                waiting.push_front(closed);
+                return;
+            }
+        };
+        shared.index.write().replace_tail(&closed.tail, run);
+        if let Err(error) = merge_runs(shared) {
+            tracing::warn!(%error, "indexes could not be merged; it is tried again with the next segment");
+        }
+    }
+}
+
+/// Writes what is kept beside a closed segment.
+fn write(shared: &Shared, closed: &Active) -> Result<SegmentRun, LogError> {
+    let bytes = {
+        let places = closed.open.places.read();
+        save_places(&*shared.disk, &closed.segment, &places)?;
+        places.bytes()
+    };
+    let run = write_run(&*shared.disk, &closed.segment, &closed.tail.read(), closed.tail.read().head())?;
+    shared.keep_warm(&closed.segment, bytes);
+    Ok(run)
+}
+
+/// Writes the index of one segment; `heads` are the newest positions that it holds.
+pub(crate) fn write_run(
+    disk: &dyn Disk,
+    segment: &Segment,
+    tail: &Tail,
+    heads: Heads,
+) -> Result<SegmentRun, LogError> {
+    let number = segment.header.number;
+    let name = run_name(number, number, stamp([segment].into_iter()));
+    let covers = Covers::between(segment.header.heads, heads);
+    let ids = tail.all_ids();
+    let run = put_file(disk, &name, |file| {
+        let mut builder = RunBuilder::new(file, covers);
+        for (term, revision, positions) in tail.lists() {
+            builder.list(term, revision, positions)?;
+        }
+        for (key, log, position) in &ids {
+            builder.id(*key, *log, *position)?;
+        }
+        Ok(builder.finish()?)
+    })?;
+    Ok(SegmentRun { first: number, last: number, segments: 1, name, run: Arc::new(run) })
+}
+
+/// Merges runs as long as there are enough of one size.
+fn merge_runs(shared: &Shared) -> Result<(), LogError> {
+    loop {
+        let view = shared.index.read().view();
+        let Some(inputs) = mergeable(view.runs()) else { return Ok(()) };
+        let Some((first, last)) = inputs.first().zip(inputs.last()) else { return Ok(()) };
+        let (first, last) = (first.first, last.last);
+        let name = {
+            let segments = shared.segments.read();
+            let inside = segments.iter().filter(|segment| (first..=last).contains(&segment.header.number));
+            run_name(first, last, stamp(inside.map(|segment| &**segment)))
+        };
+        let runs: Vec<_> = inputs.iter().map(|input| Arc::clone(&input.run)).collect();
+        let merged = put_file(&*shared.disk, &name, |file| Ok(merge(&runs, file, &|| true)?))?;
+        let segments = inputs.iter().map(|input| input.segments).sum();
+        let merged = SegmentRun { first, last, segments, name, run: Arc::new(merged) };
+        shared.index.write().replace_runs(merged);
+        for input in inputs {
+            // What is left is taken away when the log opens.
+            let _ = shared.disk.remove(&input.name);
+        }
+    }
+}
+
+/// Returns the oldest neighbours of one size that are enough to be merged.
+fn mergeable(runs: &[SegmentRun]) -> Option<Vec<SegmentRun>> {
+    let level = |run: &SegmentRun| run.segments.max(1).ilog(FAN);
+    runs.windows(FAN).find_map(|window| {
+        let first = level(window.first()?);
+        window.iter().all(|run| level(run) == first).then(|| window.to_vec())
+    })
+}
+
+/// Writes a file under a passing name and gives it its own when it is whole.
+fn put_file(
+    disk: &dyn Disk,
+    name: &str,
+    write: impl FnOnce(Arc<dyn crate::disk::DiskFile>) -> Result<Run, LogError>,
+) -> Result<Run, LogError> {
+    let partial = format!("{name}{PARTIAL}");
+    // What an earlier attempt left does not matter.
+    let _ = disk.remove(&partial);
+    let file = disk.create(&partial).map_err(LogError::disk("creating", name))?;
+    let run = write(file)?;
+    disk.rename(&partial, name).map_err(LogError::disk("naming", name))?;
+    Ok(run)
+}
+
+/// Returns the name of the index over some segments.
+pub(crate) fn run_name(first: u64, last: u64, stamp: u64) -> String {
+    format!("{first:012}-{last:012}-{stamp:016x}.index")
+}
+
+/// Returns the segments and the stamp that the name of an index says.
+pub(crate) fn parse_run_name(name: &str) -> Option<(u64, u64, u64)> {
+    let mut parts = name.strip_suffix(".index")?.split('-');
+    let first = parts.next()?.parse().ok()?;
+    let last = parts.next()?.parse().ok()?;
+    let stamp = u64::from_str_radix(parts.next()?, 16).ok()?;
+    (parts.next().is_none() && run_name(first, last, stamp) == name).then_some((first, last, stamp))
+}
+
+/// Returns what tells an index over these segments from one over others.
+pub(crate) fn stamp<'a>(segments: impl Iterator<Item = &'a Segment>) -> u64 {
+    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+    for segment in segments {
+        hasher.update(segment.header.log.id.as_bytes());
+        hasher.update(&segment.header.number.to_le_bytes());
+        hasher.update(&segment.header.salt.to_le_bytes());
+        hasher.update(&segment.end().to_le_bytes());
+    }
+    hasher.digest()
+}

@@ -1,0 +1,215 @@
+//! A log: opened once, written by one appender, read by many.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use ledgerstone_core::{Heads, LogIdentity, LogKind, Mark, Position, Tenant, TenantScope, Timestamp};
+
+use crate::appender::{Active, Appender, create_segment, salt};
+use crate::disk::Disk;
+use crate::failure::LogError;
+use crate::index::Run;
+use crate::index_view::{Index, IndexView, SegmentRun};
+use crate::indexer::{Indexer, parse_run_name, stamp, write_run};
+use crate::page::Page;
+use crate::reader::Patience;
+use crate::recovery::{Recovered, Report, index_segment, recover};
+use crate::segment::Segment;
+use crate::segment_header::SegmentHeader;
+use crate::shared::{Options, Shared};
+use crate::state::State;
+use crate::terms::TermHasher;
+
+/// The reading half of a log; clones read the same.
+#[derive(Debug, Clone)]
+pub struct LogReader {
+    shared: Arc<Shared>,
+}
+
+/// A log that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// Reads it.
+    pub reader: LogReader,
+    /// Writes it.
+    pub appender: Appender,
+    /// What was found and done.
+    pub report: Report,
+}
+
+/// Opens the log in a folder, or begins one; nobody else may write to the folder meanwhile.
+pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, LogError> {
+    match recover(&*disk)? {
+        Some(recovered) => open_recovered(disk, options, recovered),
+        None => begin(disk, options),
+    }
+}
+
+fn begin(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, LogError> {
+    let identity = LogIdentity { id: options.ids.next_id(), epoch: 1 };
+    let seed = xxhash_rust::xxh3::xxh3_64(options.ids.next_id().as_bytes());
+    let empty = (State::default(), Index::default(), Heads::default());
+    let shared = Arc::new(Shared::new(disk, options, (identity, seed), Vec::new(), empty));
+    let header = SegmentHeader {
+        number: 1,
+        previous: 0,
+        previous_end: 0,
+        log: identity,
+        salt: salt(&shared),
+        seed,
+        heads: Heads::default(),
+        recorded_at: Timestamp::from_micros(i64::MIN),
+        batches_at: 0,
+    };
+    let active = create_segment(&shared, header).map_err(|failed| failed.error)?;
+    shared.segments.write().push(Arc::clone(&active.segment));
+    shared.index.write().push_tail(Arc::clone(&active.tail));
+    finish(shared, active, (header.recorded_at, 1), Report::default())
+}
+
+fn open_recovered(disk: Arc<dyn Disk>, options: Options, recovered: Recovered) -> Result<Opened, LogError> {
+    let Recovered { identity, seed, segments, active, state, heads, recorded_at, newest_number, mut report } =
+        recovered;
+    let closed = segments.get(..segments.len().saturating_sub(1)).unwrap_or_default();
+    let next = segments.iter().skip(1).map(|segment| segment.header.heads);
+    let runs = open_runs(&disk, closed, next, TermHasher::new(seed), &mut report)?;
+    let index = Index::new(runs, vec![Arc::clone(&active.tail)]);
+    let shared = Arc::new(Shared::new(disk, options, (identity, seed), segments, (state, index, heads)));
+    finish(shared, active, (recorded_at, newest_number), report)
+}
+
+fn finish(
+    shared: Arc<Shared>,
+    active: Active,
+    (recorded_at, newest_number): (Timestamp, u64),
+    report: Report,
+) -> Result<Opened, LogError> {
+    let indexer = Indexer::start(&shared)?;
+    let appender = Appender::new(Arc::clone(&shared), indexer, active, recorded_at, newest_number);
+    Ok(Opened { reader: LogReader { shared }, appender, report })
+}
+
+/// Opens the indexes of the closed segments, makes those that are missing, and takes others away.
+fn open_runs(
+    disk: &Arc<dyn Disk>,
+    closed: &[Arc<Segment>],
+    next_heads: impl Iterator<Item = Heads>,
+    hasher: TermHasher,
+    report: &mut Report,
+) -> Result<Vec<SegmentRun>, LogError> {
+    let heads: Vec<Heads> = next_heads.collect();
+    let names = disk.names().map_err(LogError::disk("listing", "the folder"))?;
+    let mut kept: Vec<(u64, u64, u64)> = names.iter().filter_map(|name| parse_run_name(name)).collect();
+    let mut runs: Vec<SegmentRun> = Vec::new();
+    let mut at = 0;
+    while let Some(segment) = closed.get(at) {
+        let number = segment.header.number;
+        let mut found = None;
+        // The widest first.
+        kept.sort_unstable_by_key(|(_, last, _)| std::cmp::Reverse(*last));
+        for (first, last, mark) in kept.iter().filter(|(first, ..)| *first == number) {
+            let inside: Vec<_> =
+                closed.iter().skip(at).take_while(|segment| segment.header.number <= *last).collect();
+            let fits = inside.last().is_some_and(|newest| newest.header.number == *last)
+                && stamp(inside.iter().map(|segment| &***segment)) == *mark;
+            let name = crate::indexer::run_name(*first, *last, *mark);
+            let opened = fits.then(|| disk.open(&name).ok().and_then(|file| Run::open(file).ok()));
+            if let Some(run) = opened.flatten() {
+                found = Some(SegmentRun {
+                    first: *first,
+                    last: *last,
+                    segments: inside.len(),
+                    name,
+                    run: Arc::new(run),
+                });
+                break;
+            }
+        }
+        let run = match found {
+            Some(run) => run,
+            None => {
+                report.indexed += 1;
+                tracing::info!(segment = segment.name, "reading a segment whose index is missing");
+                let file = disk.open(&segment.name).map_err(LogError::disk("opening", &segment.name))?;
+                let tail = index_segment(segment, hasher, &*file)?;
+                let head = heads.get(at).copied().unwrap_or_else(|| tail.head());
+                write_run(&**disk, segment, &tail, head)?
+            }
+        };
+        at += run.segments;
+        runs.push(run);
+    }
+    for name in names.iter().filter(|name| name.ends_with(".index")) {
+        if !runs.iter().any(|run| run.name == *name) {
+            // It can be made again, so it does not matter whether it goes.
+            let _ = disk.remove(name);
+        }
+    }
+    Ok(runs)
+}
+
+impl LogReader {
+    /// Returns which log this is.
+    pub fn identity(&self) -> LogIdentity {
+        self.shared.identity
+    }
+
+    /// Returns the newest durable positions.
+    pub fn heads(&self) -> Heads {
+        *self.shared.durable.read()
+    }
+
+    /// Returns what hashes the terms that events are found by.
+    pub fn hasher(&self) -> TermHasher {
+        self.shared.hasher()
+    }
+
+    /// Returns the index as it stands.
+    pub fn index(&self) -> Arc<IndexView> {
+        self.shared.index.read().view()
+    }
+
+    /// Puts the record at a position on the page; tells whether there is one.
+    pub fn read(
+        &self,
+        log: LogKind,
+        position: Position,
+        page: &mut Page,
+        patience: Patience,
+    ) -> Result<bool, LogError> {
+        self.shared.read_one(log, position.0, page, patience)
+    }
+
+    /// Puts the records between two positions on the page, in order or from the end, until it is full or a
+    /// segment ends; returns the position to go on at, if any is left.
+    pub fn read_stretch(
+        &self,
+        log: LogKind,
+        range: RangeInclusive<u64>,
+        forwards: bool,
+        page: &mut Page,
+        patience: Patience,
+    ) -> Result<Option<u64>, LogError> {
+        self.shared.read_stretch(log, range, forwards, page, patience)
+    }
+
+    /// Says that these records will be read, so that the disk can fetch them together.
+    pub fn will_read(&self, log: LogKind, positions: impl Iterator<Item = u64>) -> Result<(), LogError> {
+        self.shared.will_read(log, positions)
+    }
+
+    /// Returns when the first event from a position on, up to `high`, was recorded.
+    pub fn recorded_at(&self, log: LogKind, position: u64, high: u64) -> Result<Option<Timestamp>, LogError> {
+        self.shared.recorded_at(log, position, high)
+    }
+
+    /// Returns the marks whose names begin with `prefix`, those that expired left out.
+    pub fn marks(&self, scope: &TenantScope, prefix: &str, now: Timestamp) -> Vec<Mark> {
+        self.shared.state.read().marks(scope, prefix, now)
+    }
+
+    /// Returns whose events there are.
+    pub fn tenants(&self) -> Vec<Tenant> {
+        self.shared.state.read().tenants().cloned().collect()
+    }
+}

@@ -1,0 +1,154 @@
+//! A segment: a file of the log, opened and its table of places loaded when it is first read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ledgerstone_core::{Heads, LogKind, Position};
+use parking_lot::{Mutex, RwLock};
+
+use crate::disk::{Disk, DiskFile};
+use crate::failure::LogError;
+use crate::places::Places;
+use crate::scanner::{Found, Scanner};
+use crate::segment_header::{SegmentHeader, segment_name};
+
+/// A file of the log.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) header: SegmentHeader,
+    pub(crate) name: String,
+    /// Where what is durable ends.
+    end: AtomicU64,
+    open: Mutex<Option<Arc<OpenSegment>>>,
+}
+
+/// What reading a segment needs.
+#[derive(Debug)]
+pub(crate) struct OpenSegment {
+    pub(crate) file: Arc<dyn DiskFile>,
+    pub(crate) places: RwLock<Places>,
+}
+
+impl Segment {
+    /// Takes a segment that is not open yet.
+    pub(crate) fn closed(header: SegmentHeader, end: u64) -> Self {
+        let name = segment_name(header.number);
+        Self { header, name, end: AtomicU64::new(end), open: Mutex::new(None) }
+    }
+
+    /// Takes a segment that is open and stays so while it grows.
+    pub(crate) fn growing(header: SegmentHeader, end: u64, open: Arc<OpenSegment>) -> Self {
+        let segment = Self::closed(header, end);
+        *segment.open.lock() = Some(open);
+        segment
+    }
+
+    pub(crate) fn end(&self) -> u64 {
+        self.end.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_end(&self, end: u64) {
+        self.end.store(end, Ordering::Release);
+    }
+
+    /// Returns what is open, if it is.
+    pub(crate) fn opened(&self) -> Option<Arc<OpenSegment>> {
+        self.open.lock().clone()
+    }
+
+    /// Gives file and table free; whoever reads them now goes on.
+    pub(crate) fn close(&self) {
+        self.open.lock().take();
+    }
+
+    /// Opens the file and loads the table, or makes it from the segment; it waits for the disk.
+    pub(crate) fn open(&self, disk: &dyn Disk) -> Result<Arc<OpenSegment>, LogError> {
+        if let Some(open) = self.opened() {
+            return Ok(open);
+        }
+        let file = disk.open(&self.name).map_err(LogError::disk("opening", &self.name))?;
+        let places = match self.load_places(disk) {
+            Some(places) => places,
+            None => {
+                let places = self.scan_places(&*file)?;
+                // It will be made again as often as it cannot be kept.
+                if let Err(error) = save_places(disk, self, &places) {
+                    tracing::warn!(%error, segment = self.name, "the table of places could not be kept");
+                }
+                places
+            }
+        };
+        let opened = Arc::new(OpenSegment { file, places: RwLock::new(places) });
+        let mut open = self.open.lock();
+        Ok(Arc::clone(open.get_or_insert(opened)))
+    }
+
+    fn load_places(&self, disk: &dyn Disk) -> Option<Places> {
+        let file = disk.open(&places_name(self.header.number)).ok()?;
+        let mut bytes = vec![0; usize::try_from(file.size().ok()?).ok()?];
+        file.read_exact_at(0, &mut bytes).ok()?;
+        Places::decode(&bytes, self.header.salt, self.end(), self.header.heads)
+    }
+
+    /// Makes the table by reading the whole segment.
+    fn scan_places(&self, file: &dyn DiskFile) -> Result<Places, LogError> {
+        let mut places = Places::after(self.header.heads);
+        let mut scanner = Scanner::new(file, &self.name, self.header.salt, self.end());
+        loop {
+            match scanner.next()? {
+                Found::Frame(_, frame) => {
+                    for (at, record) in frame.records() {
+                        let (log, position) = place_of(record);
+                        places.push(log, position, checksum_place(at));
+                    }
+                }
+                Found::End(at) if at == self.end() => return Ok(places),
+                Found::End(at) => return Err(LogError::damaged(&self.name, at, "the segment ends early")),
+                Found::Broken { at, .. } => return Err(LogError::damaged(&self.name, at, UNCHECKED)),
+            }
+        }
+    }
+}
+
+/// What is said of bytes whose checksum does not match.
+pub(crate) const UNCHECKED: &str = "a checksum does not match";
+
+/// Returns the name of the file that keeps the table of a segment.
+pub(crate) fn places_name(number: u64) -> String {
+    format!("{number:012}.places")
+}
+
+/// Returns the number of the segment whose table a file of this name keeps.
+pub(crate) fn places_number(name: &str) -> Option<u64> {
+    let number = name.strip_suffix(".places")?.parse().ok()?;
+    (places_name(number) == name).then_some(number)
+}
+
+/// Writes the table beside its segment.
+pub(crate) fn save_places(disk: &dyn Disk, segment: &Segment, places: &Places) -> Result<(), LogError> {
+    let name = places_name(segment.header.number);
+    let partial = format!("{name}.partial");
+    let failed = |operation| LogError::disk(operation, &name);
+    // What an earlier attempt left does not matter.
+    let _ = disk.remove(&partial);
+    let file = disk.create(&partial).map_err(failed("creating"))?;
+    file.write_at(0, &places.encode(segment.header.salt, segment.end())).map_err(failed("writing"))?;
+    file.sync().map_err(failed("syncing"))?;
+    disk.rename(&partial, &name).map_err(failed("naming"))
+}
+
+/// Returns the place that a table keeps of a record that begins at `at`: where its checksum stands.
+pub(crate) fn checksum_place(at: u64) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX).saturating_sub(crate::frame::CHECKSUM_BYTES as u32)
+}
+
+/// Returns the count and the position that a record says it has.
+pub(crate) fn place_of(record: &[u8]) -> (LogKind, Position) {
+    let event = ledgerstone_core::RecordPlace::of(record);
+    (event.log, event.position)
+}
+
+/// Returns the newest positions among those before the segment and those of its frames.
+pub(crate) fn later(one: Heads, other: Heads) -> Heads {
+    Heads { application: one.application.max(other.application), system: one.system.max(other.system) }
+}

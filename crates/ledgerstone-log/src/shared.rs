@@ -1,0 +1,124 @@
+//! What the writer, the readers and the indexer share.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use ledgerstone_core::{Heads, IdSource, LogIdentity, LogKind, Position};
+use parking_lot::{Mutex, RwLock};
+
+use crate::disk::Disk;
+use crate::failure::LogError;
+use crate::index_view::Index;
+use crate::segment::{OpenSegment, Segment};
+use crate::state::State;
+use crate::terms::TermHasher;
+
+/// How a log is kept.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// About how large a segment grows.
+    pub segment_bytes: u64,
+    /// How many bytes the tables of places of closed segments take in memory at most.
+    pub places_bytes: usize,
+    /// How many closed segments are kept open at most.
+    pub open_segments: usize,
+    /// Whether indexes are written and merged on a thread of their own, or by the writer in turn.
+    pub background: bool,
+    /// Gives a new log its id, and segments what their checksums begin with.
+    pub ids: Arc<dyn IdSource>,
+}
+
+impl Options {
+    /// Takes what suits a machine that does other things as well.
+    pub fn new(ids: Arc<dyn IdSource>) -> Self {
+        let mebi = 1024 * 1024;
+        Self {
+            segment_bytes: 64 * mebi,
+            places_bytes: 48 * mebi as usize,
+            open_segments: 256,
+            background: true,
+            ids,
+        }
+    }
+}
+
+/// What the writer, the readers and the indexer share.
+///
+/// The index may know a little more than what is durable: readers stop at the heads that they are given.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) options: Options,
+    pub(crate) identity: LogIdentity,
+    pub(crate) seed: u64,
+    /// In the order of their numbers; the last one grows.
+    pub(crate) segments: RwLock<Vec<Arc<Segment>>>,
+    /// Closed segments that are open, the one that was opened first in front.
+    warm: Mutex<VecDeque<(Arc<Segment>, usize)>>,
+    pub(crate) index: RwLock<Index>,
+    pub(crate) state: RwLock<State>,
+    pub(crate) durable: RwLock<Heads>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        options: Options,
+        (identity, seed): (LogIdentity, u64),
+        segments: Vec<Arc<Segment>>,
+        (state, index, durable): (State, Index, Heads),
+    ) -> Self {
+        Self {
+            disk,
+            options,
+            identity,
+            seed,
+            segments: RwLock::new(segments),
+            warm: Mutex::new(VecDeque::new()),
+            index: RwLock::new(index),
+            state: RwLock::new(state),
+            durable: RwLock::new(durable),
+        }
+    }
+
+    pub(crate) fn hasher(&self) -> TermHasher {
+        TermHasher::new(self.seed)
+    }
+
+    /// Finds the segment that a position belongs to, and the last position of it that may be there.
+    pub(crate) fn segment_of(&self, log: LogKind, position: u64) -> Option<(Arc<Segment>, Position)> {
+        let segments = self.segments.read();
+        let behind = segments.partition_point(|segment| segment.header.heads.of(log).0 < position);
+        let segment = segments.get(behind.checked_sub(1)?)?;
+        let last = segments.get(behind).map_or(Position(u64::MAX), |next| next.header.heads.of(log));
+        Some((Arc::clone(segment), last))
+    }
+
+    /// Opens a segment and keeps it open for a while; `None` if that means waiting and it must not.
+    pub(crate) fn warm(&self, segment: &Arc<Segment>, wait: bool) -> Result<Arc<OpenSegment>, LogError> {
+        if let Some(open) = segment.opened() {
+            return Ok(open);
+        }
+        if !wait {
+            return Err(LogError::WouldWait);
+        }
+        let open = segment.open(&*self.disk)?;
+        self.keep_warm(segment, open.places.read().bytes());
+        Ok(open)
+    }
+
+    /// Notes that a closed segment is open, and closes those that were opened first if there are too many.
+    pub(crate) fn keep_warm(&self, segment: &Arc<Segment>, bytes: usize) {
+        let mut warm = self.warm.lock();
+        warm.push_back((Arc::clone(segment), bytes));
+        let mut held: usize = warm.iter().map(|(_, bytes)| bytes).sum();
+        while warm.len() > 1 && (held > self.options.places_bytes || warm.len() > self.options.open_segments)
+        {
+            let Some((oldest, bytes)) = warm.pop_front() else { break };
+            held -= bytes;
+            if !warm.iter().any(|(other, _)| Arc::ptr_eq(other, &oldest)) {
+                oldest.close();
+            }
+        }
+    }
+}

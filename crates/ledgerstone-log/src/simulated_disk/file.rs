@@ -1,0 +1,56 @@
+//! A file of a simulated disk.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::fault::Operation;
+use super::state::State;
+use crate::disk::DiskFile;
+
+/// A file of a simulated disk, open.
+pub(super) struct SimulatedFile {
+    pub(super) shared: Arc<Mutex<State>>,
+    pub(super) inode: usize,
+}
+
+impl fmt::Debug for SimulatedFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SimulatedFile").field("inode", &self.inode).finish_non_exhaustive()
+    }
+}
+
+impl DiskFile for SimulatedFile {
+    fn size(&self) -> io::Result<u64> {
+        self.shared.lock().attempt(Operation::Size, |state| {
+            let held = state.inodes.get(self.inode).ok_or(io::ErrorKind::NotFound)?;
+            Ok(held.cached.len() as u64)
+        })
+    }
+
+    fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.shared.lock().read(self.inode, at, buffer)
+    }
+
+    fn read_cached_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let mut state = self.shared.lock();
+        let read = state.read(self.inode, at, buffer)?;
+        Ok((!state.is_cold()).then_some(read))
+    }
+
+    fn will_read(&self, _at: u64, _bytes: u64) {}
+
+    fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.shared.lock().write(self.inode, at, bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.shared.lock().sync(self.inode)
+    }
+
+    fn set_size(&self, bytes: u64) -> io::Result<()> {
+        self.shared.lock().attempt(Operation::SetSize, |state| state.set_size(self.inode, bytes))
+    }
+}

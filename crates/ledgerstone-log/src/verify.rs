@@ -1,0 +1,110 @@
+//! The check of a whole log, from its segments alone.
+
+use ledgerstone_core::{Heads, Position};
+
+use crate::disk::Disk;
+use crate::failure::LogError;
+use crate::frame::Frame;
+use crate::recovery::follow;
+use crate::scanner::{Found, Scanner};
+use crate::segment::{UNCHECKED, place_of};
+use crate::segment_header::{SegmentHeader, segment_name, segment_number};
+
+/// Reads every segment of a folder from front to back and hands what is wrong to `problem`; returns how many
+/// application and system events there are.
+///
+/// Nothing is changed, so somebody else may be writing. What stands behind the last whole frame of the newest
+/// segment is no problem: it may just be on its way. The indexes are not looked at, as nothing trusts them.
+pub fn verify(disk: &dyn Disk, problem: &mut dyn FnMut(&LogError)) -> Result<(u64, u64), LogError> {
+    let names = disk.names().map_err(LogError::disk("listing", "the folder"))?;
+    let numbers: Vec<u64> = names.iter().filter_map(|name| segment_number(name)).collect();
+    if numbers.is_empty() {
+        return Ok((0, 0));
+    }
+    let chain = match follow(disk, &numbers) {
+        Ok((chain, _)) => chain,
+        Err(error) => {
+            problem(&error);
+            return Ok((0, 0));
+        }
+    };
+    let mut counts = [0, 0];
+    for (at, header) in chain.iter().enumerate() {
+        let next = chain.get(at + 1);
+        let checked = Segment { header, next, heads: header.heads }.check(disk, &mut counts, problem);
+        if let Err(error) = checked {
+            problem(&error);
+        }
+    }
+    Ok((counts[0], counts[1]))
+}
+
+/// A segment that is being checked.
+struct Segment<'a> {
+    header: &'a SegmentHeader,
+    next: Option<&'a SegmentHeader>,
+    heads: Heads,
+}
+
+impl Segment<'_> {
+    fn check(
+        mut self,
+        disk: &dyn Disk,
+        counts: &mut [u64; 2],
+        problem: &mut dyn FnMut(&LogError),
+    ) -> Result<(), LogError> {
+        let name = segment_name(self.header.number);
+        let file = disk.open(&name).map_err(LogError::disk("opening", &name))?;
+        let size = file.size().map_err(LogError::disk("measuring", &name))?;
+        let end = self.next.map_or(size, |next| next.previous_end);
+        if end > size {
+            return Err(LogError::damaged(&name, size, "it was cut short"));
+        }
+        let mut scanner = Scanner::new(&*file, &name, self.header.salt, end);
+        loop {
+            match scanner.next()? {
+                Found::Frame(at, frame) => {
+                    if let Err(why) = self.take(&frame, counts) {
+                        problem(&LogError::damaged(&name, at, why));
+                    }
+                }
+                Found::End(at) if self.next.is_none() || at == end => break,
+                Found::End(at) => return Err(LogError::damaged(&name, at, "the segment ends early")),
+                Found::Broken { frame, at } => {
+                    let settled = self.next.is_some() || frame < self.header.batches_at;
+                    if settled || scanner.finds_witness(frame)? {
+                        return Err(LogError::damaged(&name, at, UNCHECKED));
+                    }
+                    break;
+                }
+            }
+        }
+        match self.next {
+            Some(next) if next.heads != self.heads => {
+                let why = format!(
+                    "it ends at {:?} and the next segment begins behind {:?}",
+                    self.heads, next.heads
+                );
+                Err(LogError::damaged(&name, end, why))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn take(&mut self, frame: &Frame<'_>, counts: &mut [u64; 2]) -> Result<(), String> {
+        for (_, record) in frame.records() {
+            let (log, position) = place_of(record);
+            let before: Position = self.heads.of(log);
+            if position <= before {
+                return Err(format!("position {position} follows {before}"));
+            }
+            self.heads.set(log, position);
+            counts[log as usize] += 1;
+        }
+        if crate::segment::later(self.heads, frame.header.heads) != frame.header.heads {
+            return Err("its events stand behind what its header says".to_owned());
+        }
+        self.heads = frame.header.heads;
+        Ok(())
+    }
+}

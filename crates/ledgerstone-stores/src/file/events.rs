@@ -1,0 +1,159 @@
+//! Events in the log engine: the reading half, which group commit completes.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, stream};
+use ledgerstone_core::{
+    BackendError, Capabilities, Clock, ErrorKind, EventStoreError, EventType, Frame, Frames, Heads,
+    IdempotenceWindow, Limits, LogIdentity, LogKind, Mark, QueryItem, Selection, TOMBSTONED, TRUNCATED,
+    TenantScope,
+};
+use ledgerstone_log::{LogError, LogReader, Opened, Options, Patience, RealDisk};
+use parking_lot::RwLock;
+use tokio::task::JoinHandle;
+
+use crate::cursor::Cursor;
+use crate::file::failure::{BACKEND, failed};
+use crate::file::reading::Reading;
+use crate::file::shared::Shared;
+use crate::file::writer::Writer;
+use crate::group_commit::{GroupCommit, IndexTerms, ReadLog};
+use crate::ownership::io_failure;
+use crate::removals::Removals;
+
+/// The reading half of the events; group commit adds the writing half.
+#[derive(Debug)]
+pub struct FileEvents {
+    shared: Arc<Shared>,
+}
+
+impl FileEvents {
+    /// Opens the log in a folder, or begins one; it blocks.
+    pub(crate) fn open(
+        folder: &Path,
+        clock: Arc<dyn Clock>,
+        options: Options,
+    ) -> Result<GroupCommit<Self>, BackendError> {
+        let disk = RealDisk::open(folder).map_err(|error| io_failure(BACKEND, "open", folder, error))?;
+        let Opened { reader, appender, report } =
+            ledgerstone_log::open(Arc::new(disk), options).map_err(failed("open"))?;
+        if let Some(cut) = &report.cut {
+            tracing::warn!(file = cut.file, at = cut.at, bytes = cut.bytes, "cut a torn write from the log");
+        }
+        let removals = removals(&reader, &clock).map_err(failed("open"))?;
+        let shared = Arc::new(Shared { reader, clock, removals: RwLock::new(removals) });
+        let writer = Writer::new(Arc::clone(&shared), appender);
+        GroupCommit::new(Arc::new(Self { shared }), writer)
+    }
+}
+
+/// Reads what has been removed of streams, from the system events that say so.
+fn removals(reader: &LogReader, clock: &Arc<dyn Clock>) -> Result<Removals, LogError> {
+    let types = [TRUNCATED, TOMBSTONED].into_iter().filter_map(|name| EventType::new(name).ok());
+    let selection = Selection::query(QueryItem::types(types)).of(TenantScope::All).log(LogKind::System);
+    let nothing = RwLock::new(Removals::default());
+    let shared = Shared { reader: reader.clone(), clock: Arc::clone(clock), removals: nothing };
+    let mut reading = Reading::new(Cursor::new(selection, reader.heads()));
+    let mut removals = Removals::default();
+    while !reading.is_done() {
+        let frame = reading.frame(&shared, Patience::Wait)?;
+        frame.events.iter().for_each(|event| removals.apply(event));
+    }
+    Ok(removals)
+}
+
+#[async_trait]
+impl ReadLog for FileEvents {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            backend: BACKEND,
+            durable: true,
+            all_tenants: true,
+            idempotence_window: IdempotenceWindow::WholeLog,
+            limits: Limits::default(),
+        }
+    }
+
+    fn identity(&self) -> LogIdentity {
+        self.shared.reader.identity()
+    }
+
+    fn read(&self, selection: Selection, heads: Heads) -> Frames {
+        let reading = Reading::new(Cursor::new(selection, heads));
+        let begun = Next::Begin(Arc::clone(&self.shared), Box::new(reading));
+        stream::unfold(begun, |next| async move {
+            match next.frame().await? {
+                Ok((frame, next)) => Some((Ok(frame), next)),
+                Err(error) => Some((Err(error.into()), Next::End)),
+            }
+        })
+        .boxed()
+    }
+
+    async fn marks(&self, tenant: TenantScope, prefix: &str) -> Result<Vec<Mark>, EventStoreError> {
+        Ok(self.shared.reader.marks(&tenant, prefix, self.shared.clock.now()))
+    }
+
+    fn hasher(&self) -> Option<IndexTerms> {
+        Some(IndexTerms(self.shared.reader.hasher()))
+    }
+}
+
+type FrameRead = Result<(Frame, Box<Reading>), BackendError>;
+
+/// What comes next in a stream of frames.
+enum Next {
+    /// The reading has not begun.
+    Begin(Arc<Shared>, Box<Reading>),
+    /// The next frame is being read while its predecessor is looked at.
+    Ahead(Arc<Shared>, JoinHandle<FrameRead>),
+    /// Nothing.
+    End,
+}
+
+impl Next {
+    /// Waits for the next frame, and begins to read the one after it.
+    async fn frame(self) -> Option<Result<(Frame, Self), BackendError>> {
+        let (shared, read) = match self {
+            Self::End => return None,
+            Self::Begin(shared, mut reading) => {
+                // Little that is in memory is read sooner here than anywhere else.
+                let at_once = reading.is_selective().then(|| reading.frame(&shared, Patience::OnlyCached));
+                let read = match at_once {
+                    None | Some(Err(LogError::WouldWait)) => {
+                        joined(read_ahead(Arc::clone(&shared), reading).await)
+                    }
+                    Some(read) => read.map(|frame| (frame, reading)).map_err(failed("read")),
+                };
+                (shared, read)
+            }
+            Self::Ahead(shared, task) => {
+                let read = joined(task.await);
+                (shared, read)
+            }
+        };
+        Some(read.map(|(frame, reading)| {
+            if reading.is_done() {
+                return (frame, Self::End);
+            }
+            let ahead = read_ahead(Arc::clone(&shared), reading);
+            (frame, Self::Ahead(shared, ahead))
+        }))
+    }
+}
+
+fn read_ahead(shared: Arc<Shared>, mut reading: Box<Reading>) -> JoinHandle<FrameRead> {
+    tokio::task::spawn_blocking(move || {
+        let frame = reading.frame(&shared, Patience::Wait).map_err(failed("read"))?;
+        Ok((frame, reading))
+    })
+}
+
+fn joined(read: Result<FrameRead, tokio::task::JoinError>) -> FrameRead {
+    read.unwrap_or_else(|error| {
+        let message = format!("the reader ended: {error}");
+        Err(BackendError::new(ErrorKind::Internal, BACKEND, "read", message))
+    })
+}

@@ -1,0 +1,240 @@
+//! A reading in progress: the plan of a selection, and its frames one after another.
+
+use ledgerstone_core::{Frame, LogKind, Position, Revision, Selection, TenantScope, Timestamp};
+use ledgerstone_log::{LogError, Page, Patience};
+
+use crate::cursor::{Cursor, FRAME_BYTES, FRAME_EVENTS};
+use crate::file::plan::{Planner, Source, Walk};
+use crate::file::shared::Shared;
+
+/// How many pages are looked through before a frame is handed out in which little matched.
+const ROUNDS: usize = if cfg!(test) { 2 } else { 16 };
+/// Below this revision a stream is read from its beginning rather than searched.
+const NEAR: u64 = if cfg!(test) { 2 } else { 32 };
+/// How many events a frame has at most that is read on the caller's own thread.
+const AT_ONCE: usize = 128;
+
+/// A reading of one selection.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    cursor: Cursor,
+    /// Whether the bounds of the selection were turned into positions.
+    narrowed: bool,
+}
+
+impl Reading {
+    pub(crate) fn new(cursor: Cursor) -> Self {
+        Self { cursor, narrowed: false }
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.cursor.is_done()
+    }
+
+    /// Tells whether the index leads to few events, probably, so that they may be read at once.
+    pub(crate) fn is_selective(&self) -> bool {
+        !self.cursor.selection.query.is_all() || self.cursor.left() <= AT_ONCE as u64
+    }
+
+    /// Reads the next frame, or fails with [`LogError::WouldWait`] without having moved.
+    pub(crate) fn frame(&mut self, shared: &Shared, patience: Patience) -> Result<Frame, LogError> {
+        if !self.narrowed && !self.cursor.is_done() {
+            self.narrow(shared, patience)?;
+            self.narrowed = true;
+        }
+        let mut frame = Frame::default();
+        let walk = Walk { low: self.cursor.low, high: self.cursor.high, forwards: self.cursor.forwards() };
+        if !self.cursor.is_done() {
+            let Selection { tenant, query, log, .. } = &self.cursor.selection;
+            let index = shared.reader.index();
+            let tenants = if *tenant == TenantScope::All { shared.reader.tenants() } else { Vec::new() };
+            let hasher = shared.reader.hasher();
+            let planner = Planner { hasher, log: *log, tenants: &tenants, index: &index, walk };
+            match planner.plan(tenant, query) {
+                None => self.scan(shared, patience, &mut frame)?,
+                Some(source) => self.walk(shared, patience, walk, source, &mut frame)?,
+            }
+        }
+        self.cursor.finish(&mut frame);
+        Ok(frame)
+    }
+
+    /// Looks at every event, in the order of the log.
+    fn scan(&mut self, shared: &Shared, patience: Patience, frame: &mut Frame) -> Result<(), LogError> {
+        let selective = !self.cursor.selection.query.is_all() || !self.cursor.selection.occurred.is_all();
+        let log = self.cursor.selection.log;
+        let mut budget = Budget::new(patience);
+        while budget.goes_on(frame) && !self.cursor.is_done() {
+            let most = if selective { FRAME_EVENTS } else { budget.events_left(&self.cursor) };
+            let mut page = Page::new(most, budget.bytes_left());
+            let (range, forwards) = (self.cursor.low..=self.cursor.high, self.cursor.forwards());
+            let next = match shared.reader.read_stretch(log, range, forwards, &mut page, patience) {
+                Err(LogError::WouldWait) if budget.rounds > 0 => return Ok(()),
+                next => next?,
+            };
+            self.offer(shared, page, frame, &mut budget);
+            if self.cursor.left() > 0 {
+                match (next, forwards) {
+                    (None, _) => self.cursor.exhausted(),
+                    (Some(next), true) => self.cursor.passed(next.saturating_sub(1)),
+                    (Some(next), false) => self.cursor.passed(next.saturating_add(1)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at the events that the plan names.
+    fn walk(
+        &mut self,
+        shared: &Shared,
+        patience: Patience,
+        walk: Walk,
+        mut source: Source,
+        frame: &mut Frame,
+    ) -> Result<(), LogError> {
+        if patience == Patience::Wait {
+            source.will_read();
+        }
+        let log = self.cursor.selection.log;
+        let mut key = walk.first();
+        let mut budget = Budget::new(patience);
+        let mut ended = false;
+        while !ended && budget.goes_on(frame) && !self.cursor.is_done() {
+            let (mut page, mut candidates) = (Page::new(usize::MAX, budget.bytes_left()), Vec::new());
+            let most = budget.events_left(&self.cursor);
+            let read = (|| {
+                while candidates.len() < most {
+                    let next = source.seek(key, patience)?.filter(|next| *next <= walk.last());
+                    let Some(next) = next else {
+                        ended = true;
+                        break;
+                    };
+                    key = next + 1;
+                    candidates.push(walk.position(next));
+                }
+                if patience == Patience::Wait && candidates.len() > 1 {
+                    shared.reader.will_read(log, candidates.iter().copied())?;
+                }
+                for position in &candidates {
+                    if page.is_full() {
+                        (key, ended) = (walk.key(*position), false);
+                        break;
+                    }
+                    shared.reader.read(log, Position(*position), &mut page, patience)?;
+                }
+                Ok(())
+            })();
+            match read {
+                Err(LogError::WouldWait) if budget.rounds > 0 => return Ok(()),
+                read => read?,
+            }
+            self.offer(shared, page, frame, &mut budget);
+        }
+        if ended && self.cursor.left() > 0 {
+            self.cursor.exhausted();
+        }
+        Ok(())
+    }
+
+    fn offer(&mut self, shared: &Shared, page: Page, frame: &mut Frame, budget: &mut Budget) {
+        let from = frame.events.len();
+        let removals = shared.removals.read();
+        for event in page.finish() {
+            if self.cursor.left() == 0 {
+                break;
+            }
+            let removal = removals.of(&event);
+            self.cursor.offer(frame, event, removal);
+        }
+        let kept = frame.events.get(from..).unwrap_or_default();
+        budget.bytes += kept.iter().map(|event| event.as_bytes().len()).sum::<usize>();
+        budget.rounds += 1;
+    }
+
+    /// Turns times and revisions into positions.
+    fn narrow(&mut self, shared: &Shared, patience: Patience) -> Result<(), LogError> {
+        let selection = self.cursor.selection.clone();
+        let span = selection.recorded;
+        if (span.from.is_some() || span.to.is_some()) && patience == Patience::OnlyCached {
+            return Err(LogError::WouldWait);
+        }
+        if let Some(from) = span.from {
+            let low = self.first_recorded(shared, from)?;
+            self.cursor.narrow(low, u64::MAX);
+        }
+        if let Some(to) = span.to {
+            let high = self.first_recorded(shared, to)?;
+            self.cursor.narrow(0, high.saturating_sub(1));
+        }
+        let (TenantScope::One(tenant), Some(stream)) = (&selection.tenant, selection.query.as_stream())
+        else {
+            return Ok(());
+        };
+        let term = shared.reader.hasher().stream(selection.log, tenant.as_str(), stream.as_str());
+        let index = shared.reader.index();
+        let find = |revision: Revision| index.position_of(term, revision.0, patience);
+        if let Some(from) = selection.from_revision.filter(|from| from.0 >= NEAR) {
+            if let Some(low) = find(from)? {
+                self.cursor.narrow(low, u64::MAX);
+            } else if let Some(newest) = find(Revision(from.0 - 1))? {
+                // Whoever asks for what follows the newest event asks whether there is any.
+                self.cursor.narrow(newest + 1, u64::MAX);
+            }
+        }
+        if let Some(to) = selection.to_revision
+            && let Some(high) = find(to)?
+        {
+            self.cursor.narrow(0, high);
+        }
+        Ok(())
+    }
+
+    /// Returns the first position that was recorded at `time` or later, or what follows the highest.
+    fn first_recorded(&self, shared: &Shared, time: Timestamp) -> Result<u64, LogError> {
+        let log: LogKind = self.cursor.selection.log;
+        let end = self.cursor.high.saturating_add(1);
+        let (mut low, mut high) = (self.cursor.low, end);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            // Where nothing is left behind the middle, whatever was there is older than nothing.
+            let recorded = shared.reader.recorded_at(log, middle, self.cursor.high)?;
+            if recorded.is_none_or(|recorded| recorded >= time) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        Ok(low)
+    }
+}
+
+/// How much more goes into a frame.
+#[derive(Debug)]
+struct Budget {
+    rounds: usize,
+    bytes: usize,
+    most: usize,
+}
+
+impl Budget {
+    fn new(patience: Patience) -> Self {
+        let most = if patience == Patience::OnlyCached { AT_ONCE.min(FRAME_EVENTS) } else { FRAME_EVENTS };
+        Self { rounds: 0, bytes: 0, most }
+    }
+
+    fn goes_on(&self, frame: &Frame) -> bool {
+        self.rounds < ROUNDS
+            && self.bytes < FRAME_BYTES
+            && frame.events.len() < self.most
+            && frame.holes.len() < FRAME_EVENTS
+    }
+
+    fn bytes_left(&self) -> usize {
+        FRAME_BYTES.saturating_sub(self.bytes)
+    }
+
+    fn events_left(&self, cursor: &Cursor) -> usize {
+        usize::try_from(cursor.left()).unwrap_or(self.most).min(self.most)
+    }
+}

@@ -1,0 +1,271 @@
+//! The writing half: batches are judged, put into the log, and made durable together.
+
+use std::sync::Arc;
+
+use ledgerstone_core::{
+    AppendedRange, BackendError, EventStoreError, Heads, LogIdentity, LogKind, Mark, MarkName, Position,
+    Query, RecordedEvent, Removal, StreamId, StreamState, Tenant, TenantScope,
+};
+use ledgerstone_log::{Appender, CommitError, Entry, LogError, NewEvent, Patience, id_key};
+use uuid::Uuid;
+
+use crate::cursor::is_removed;
+use crate::decide::{Changes, Ledger, Verdict, condition_sees, decide};
+use crate::file::failure::failed;
+use crate::file::plan::{Planner, Source, Walk};
+use crate::file::shared::Shared;
+use crate::group_commit::CommitLog;
+use crate::removals::Removals;
+use crate::staged::{Staged, StagedAppend};
+use crate::stream_cache::StreamCache;
+
+/// The writing half of the events.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    appender: Appender,
+    streams: StreamCache,
+    /// What the running group removes.
+    removing: Removals,
+}
+
+impl Writer {
+    pub(crate) fn new(shared: Arc<Shared>, appender: Appender) -> Self {
+        Self { shared, appender, streams: StreamCache::default(), removing: Removals::default() }
+    }
+
+    /// Judges a group, and takes it all back if the log fails meanwhile.
+    fn judge(&mut self, batches: &mut [Staged]) -> Result<Vec<Verdict>, BackendError> {
+        self.appender.ready().map_err(failed("append"))?;
+        let now = self.shared.clock.now().max(self.appender.written_at());
+        batches.iter_mut().map(|staged| decide(self, staged, now)).collect()
+    }
+
+    fn abandon(&mut self) {
+        self.appender.take_back();
+        self.streams.clear();
+        self.removing.clear();
+    }
+
+    /// Visits the events that a plan names, newest first, until told to stop.
+    fn walk(
+        &self,
+        (low, high): (u64, u64),
+        log: LogKind,
+        plan: impl Fn(Planner<'_>) -> Option<Source>,
+        mut visit: impl FnMut(RecordedEvent) -> bool,
+    ) -> Result<(), LogError> {
+        let walk = Walk { low, high, forwards: false };
+        let index = self.shared.reader.index();
+        let hasher = self.shared.reader.hasher();
+        let source = plan(Planner { hasher, log, tenants: &[], index: &index, walk });
+        let mut source = source;
+        let mut key = walk.first();
+        while key <= walk.last() {
+            let next = match &mut source {
+                Some(source) => source.seek(key, Patience::Wait)?,
+                None => Some(key),
+            };
+            let Some(next) = next.filter(|next| *next <= walk.last()) else { break };
+            key = next + 1;
+            let event = self.appender.record(log, Position(walk.position(next)))?;
+            if event.is_some_and(|event| !visit(event)) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn sees(&self, tenant: &Tenant, query: &Query, event: &RecordedEvent) -> bool {
+        let removal = event.stream().map(|stream| self.removal(event.tenant(), stream)).unwrap_or_default();
+        event.tenant() == tenant.as_str() && condition_sees(query, event, is_removed(event, removal))
+    }
+
+    /// Finds where a stream stands by its newest event.
+    fn look_up_stream(
+        &self,
+        log: LogKind,
+        tenant: &Tenant,
+        stream: &StreamId,
+    ) -> Result<StreamState, LogError> {
+        let term = self.shared.reader.hasher().stream(log, tenant.as_str(), stream.as_str());
+        if self.shared.reader.index().newest(term, Patience::Wait)?.is_none() {
+            return Ok(StreamState::Missing);
+        }
+        let mut state = StreamState::Missing;
+        let range = (1, self.appender.written().of(log).0);
+        self.walk(
+            range,
+            log,
+            |planner| Some(planner.list(term)),
+            |event| {
+                let is_of_stream =
+                    event.tenant() == tenant.as_str() && event.stream() == Some(stream.as_str());
+                if is_of_stream && let Some(revision) = event.revision() {
+                    state = StreamState::At(revision);
+                }
+                !is_of_stream
+            },
+        )?;
+        Ok(state)
+    }
+
+    fn put_events(&mut self, staged: &Staged, append: &StagedAppend, range: &AppendedRange) {
+        let events = staged.events.get(append.events.clone()).unwrap_or_default();
+        let last = range.revision.map_or(0, |last| last.0);
+        let revisions = last.saturating_sub(events.len() as u64 - 1)..;
+        let positions = range.first.0..;
+        for ((event, revision), position) in events.iter().zip(revisions).zip(positions) {
+            let stream = event.stream_term.map(|term| (term, revision));
+            let terms = staged.terms.get(event.terms.clone()).unwrap_or_default();
+            let id_key = id_key(event.encoded.id());
+            let entry = Entry { log: append.log, position: Position(position), id_key, stream, terms };
+            self.appender.event(NewEvent { entry, record: event.encoded.as_bytes() });
+        }
+        if let (Some(stream), Some(revision)) = (&append.stream, range.revision) {
+            self.streams.set(append.log, &staged.tenant, stream, StreamState::At(revision));
+        }
+    }
+}
+
+impl Ledger for Writer {
+    fn identity(&self) -> LogIdentity {
+        self.shared.reader.identity()
+    }
+
+    fn heads(&self) -> Heads {
+        self.appender.written()
+    }
+
+    fn stream_state(
+        &mut self,
+        log: LogKind,
+        tenant: &Tenant,
+        stream: &StreamId,
+    ) -> Result<StreamState, BackendError> {
+        if let Some(state) = self.streams.get(log, tenant, stream) {
+            return Ok(state);
+        }
+        let state = self.look_up_stream(log, tenant, stream).map_err(failed("look up"))?;
+        self.streams.set(log, tenant, stream, state);
+        Ok(state)
+    }
+
+    fn removal(&self, tenant: &str, stream: &str) -> Removal {
+        let removing = self.removing.find(tenant, stream);
+        removing.or_else(|| self.shared.removals.read().find(tenant, stream)).unwrap_or_default()
+    }
+
+    fn find(&mut self, tenant: &Tenant, id: Uuid) -> Result<Option<RecordedEvent>, BackendError> {
+        let mut places = Vec::new();
+        let index = self.shared.reader.index();
+        index.ids(id_key(id), Patience::Wait, &mut places).map_err(failed("look up an id"))?;
+        for (log, position) in places {
+            let event = self.appender.record(log, Position(position)).map_err(failed("look up an id"))?;
+            if let Some(event) = event
+                && event.id() == id
+                && event.tenant() == tenant.as_str()
+            {
+                return Ok(Some(event));
+            }
+        }
+        Ok(None)
+    }
+
+    fn find_match(
+        &mut self,
+        tenant: &Tenant,
+        query: &Query,
+        after: Position,
+    ) -> Result<Option<Position>, BackendError> {
+        let log = LogKind::Application;
+        let range = (after.next().0, self.appender.written().of(log).0);
+        let scope = TenantScope::One(tenant.clone());
+        let mut found = None;
+        self.walk(
+            range,
+            log,
+            |planner| planner.plan(&scope, query),
+            |event| {
+                found = self.sees(tenant, query, &event).then(|| event.position());
+                found.is_none()
+            },
+        )
+        .map_err(failed("look up"))?;
+        Ok(found)
+    }
+
+    fn mark(&mut self, tenant: &Tenant, name: &MarkName) -> Result<Option<Mark>, BackendError> {
+        Ok(self.appender.mark(tenant, name))
+    }
+
+    fn retired(&mut self) -> Result<u64, BackendError> {
+        Ok(self.appender.retired())
+    }
+
+    fn put(&mut self, staged: &mut Staged, changes: Changes) -> Result<(), BackendError> {
+        self.appender.begin();
+        let appends = std::mem::take(&mut staged.appends);
+        for (append, range) in appends.iter().zip(&changes.ranges) {
+            self.put_events(staged, append, range);
+        }
+        staged.appends = appends;
+        for (stream, removal) in changes.removals {
+            self.removing.set(staged.tenant.as_str(), stream.as_str(), removal);
+        }
+        self.appender.end(&staged.tenant, changes.marks, changes.recorded_at);
+        Ok(())
+    }
+}
+
+impl CommitLog for Writer {
+    fn heads(&self) -> Heads {
+        self.appender.durable()
+    }
+
+    fn commit(&mut self, batches: &mut [Staged]) -> Vec<Verdict> {
+        let verdicts = match self.judge(batches) {
+            Ok(verdicts) => verdicts,
+            Err(error) => {
+                self.abandon();
+                return refuse(batches, &error, EventStoreError::Backend);
+            }
+        };
+        match self.appender.commit() {
+            Ok(()) => {
+                self.shared.removals.write().take(&mut self.removing);
+                verdicts
+            }
+            Err(error) => {
+                self.abandon();
+                match error {
+                    CommitError::Refused(error) => {
+                        refuse(batches, &failed("append")(error), EventStoreError::Backend)
+                    }
+                    CommitError::Indeterminate(error) => {
+                        refuse(batches, &failed("append")(error), EventStoreError::Indeterminate)
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.appender.close();
+    }
+}
+
+fn refuse(
+    batches: &[Staged],
+    error: &BackendError,
+    why: impl Fn(BackendError) -> EventStoreError,
+) -> Vec<Verdict> {
+    tracing::error!(%error, batches = batches.len(), "a group of appends failed");
+    let again = || {
+        BackendError::new(error.kind(), error.backend(), error.operation(), error.message())
+            .with_code(error.code())
+    };
+    batches.iter().map(|_| Err(why(again()))).collect()
+}
