@@ -10,11 +10,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::checkout::Checkout;
+use crate::checkout::{self, Checkout};
 use crate::failing_disk::FailingDisk;
 use crate::product::Product;
 use crate::scratch::Scratch;
 use crate::terminal::{heading, say};
+
+/// How many life stories of the log are told.
+const STORIES: u64 = 5_000;
 
 /// One comparison of an undisturbed import with disturbed ones.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +56,19 @@ impl Trial {
 pub(crate) fn run(checkout: &Checkout, words: &[String]) -> Result<()> {
     let kills = number(words, 20, "kills")?;
     let product = Product::build(checkout)?;
-    round(&product, Trial::of(kills))
+    round(&product, Trial::of(kills))?;
+    stories(checkout)
+}
+
+/// Tells life stories of the log on a simulated disk, from seeds that were never told before.
+fn stories(checkout: &Checkout) -> Result<()> {
+    heading(format!("{STORIES} stories of the log on a simulated disk"));
+    let first = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs());
+    let mut command = checkout.cargo(&["test", "--release", "--locked", "-p", "ledgerstone-log", "--lib"]);
+    command.args(["whatever_the_disk_does", "--", "--nocapture"]);
+    command.env("LEDGERSTONE_STORIES", STORIES.to_string());
+    command.env("LEDGERSTONE_FIRST_STORY", first.to_string());
+    checkout::run(&mut command, "the stories of the log")
 }
 
 /// Repeats rounds of twenty kills, each over other data, for as many minutes as `words` say.
