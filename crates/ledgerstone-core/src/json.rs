@@ -4,3 +4,4 @@ pub(crate) mod batch;
 pub(crate) mod event;
 pub(crate) mod select;
 pub(crate) mod selection;
+mod sound;

@@ -109,7 +109,10 @@ impl BatchJson {
 
     /// Makes the batch; `new_id` gives an id to each event without one.
     pub fn to_batch(&self, tenant: Tenant, mut new_id: impl FnMut() -> Uuid) -> Result<Batch, InvalidName> {
-        let appends = self.appends.iter().map(|append| append.to_append(&mut new_id));
+        let appends = self.appends.iter().zip(1..).map(|(append, number)| {
+            let append = append.to_append(&mut new_id);
+            append.map_err(|error| error.within(format_args!("append {number}")))
+        });
         Ok(Batch {
             tenant,
             appends: appends.collect::<Result<_, _>>()?,
@@ -134,9 +137,9 @@ impl AppendJson {
     /// Makes the append; what only the store gives must not be in its events.
     pub fn to_append(&self, new_id: &mut impl FnMut() -> Uuid) -> Result<Append, InvalidName> {
         let stream = self.stream.as_ref().map(StreamId::new).transpose()?;
-        let events = self.events.iter().map(|event| {
-            check_is_new(event, stream.as_ref())?;
-            event.to_data(&mut *new_id)
+        let events = self.events.iter().zip(1..).map(|(event, number)| {
+            let data = check_is_new(event, stream.as_ref()).and_then(|()| event.to_data(&mut *new_id));
+            data.map_err(|error| error.within(format_args!("event {number}")))
         });
         let events = events.collect::<Result<_, _>>()?;
         Ok(Append { stream, expected: self.expected, events })

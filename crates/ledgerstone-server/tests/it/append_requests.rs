@@ -67,6 +67,22 @@ pub(crate) fn add(trials: &mut Trials) {
         assert!(server.get("/v1/streams/account-1").await.text().contains(&format!(r#""data":{data}"#)));
         Ok(())
     });
+    trials.add("append::data_that_nobody_can_read_is_refused_with_its_place", || async {
+        let server = running().await;
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        for (data, reason) in
+            [(r#""\ud800""#, "lone surrogate"), ("1e999999", "too large"), (&*deep, "deeper than 127 levels")]
+        {
+            let event = format!(r#"{{"type":"Opened","data":{data}}}"#);
+            let batch = format!(r#"{{"appends":[{{"events":[{{"type":"Opened"}},{event}]}}]}}"#);
+            let detail = server.post("/v1/append", batch).await.problem(400, "LS0015").detail;
+            assert!(detail.contains("append 1: event 2") && detail.contains(reason), "{detail}");
+            let detail = server.post("/v1/streams/a-1", event).await.problem(400, "LS0015").detail;
+            assert!(detail.contains(reason), "{detail}");
+        }
+        assert_eq!(server.get("/v1/head").await.json()["heads"]["application"], 0);
+        Ok(())
+    });
     trials.add("append::lines_are_taken_and_a_bad_one_is_named", || async {
         let server = running().await;
         let lines = [("content-type", "application/x-ndjson")];
