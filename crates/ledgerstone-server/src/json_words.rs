@@ -68,6 +68,11 @@ fn reworded(text: &str) -> String {
     match text {
         "trailing characters" => "something follows behind its end".to_owned(),
         "expected value" => "another value is needed".to_owned(),
+        "recursion limit exceeded" => "it is nested deeper than 127 levels".to_owned(),
+        "number out of range" => "a number is too large".to_owned(),
+        "lone leading surrogate in hex escape" | "unexpected end of hex escape" => {
+            "an escape in a text is half a character (a lone surrogate)".to_owned()
+        }
         "key must be a string" => "a key is not a text in quotes".to_owned(),
         other => {
             other.replace("unknown variant ", "unknown value ").replace("unknown field ", "unknown key ")

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::batch::{Append, AppendCondition, Appended, AppendedRange, Batch};
 use crate::json::event::EventJson;
+use crate::json::object;
 use crate::mark::{Mark, MarkChange, MarkName};
 use crate::position::{Heads, LogIdentity, LogPoint, Position};
 use crate::query::{Query, QueryItem};
@@ -23,10 +24,10 @@ use crate::timestamp::Timestamp;
 #[serde(default, deny_unknown_fields)]
 pub struct BatchJson {
     /// The events, a stream at most once in each count.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "object::list")]
     pub appends: Vec<AppendJson>,
     /// What must not have happened.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "object::option")]
     pub condition: Option<ConditionJson>,
     /// Changes of marks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -44,6 +45,7 @@ pub struct AppendJson {
     #[serde(with = "expected_json", skip_serializing_if = "is_any")]
     pub expected: ExpectedRevision,
     /// The events.
+    #[serde(deserialize_with = "object::list")]
     pub events: Vec<EventJson>,
 }
 
@@ -56,6 +58,7 @@ fn is_any(expected: &ExpectedRevision) -> bool {
 #[serde(default, deny_unknown_fields)]
 pub struct ConditionJson {
     /// The items of the query that must match nothing.
+    #[serde(deserialize_with = "object::list")]
     pub query: Vec<QueryItem>,
     /// Only what stands after this position counts.
     pub after: Position,

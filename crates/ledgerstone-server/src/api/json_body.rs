@@ -2,11 +2,12 @@
 
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
-use ledgerstone::core::Problem;
+use ledgerstone::core::{ObjectJson, Problem};
 use ledgerstone::http::{Failure, read_body};
 use serde::de::DeserializeOwned;
 
 use crate::api::state::Api;
+use crate::json_words::told;
 
 /// A request's whole body.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ impl<T: DeserializeOwned> FromRequest<Api> for JsonBody<T> {
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Failure> {
         let WholeBody(bytes) = WholeBody::from_request(request, api).await?;
-        read_json(&bytes).map(Self)
+        read_json::<ObjectJson<T>>(&bytes).map(|object| Self(object.0))
     }
 }
 
@@ -42,6 +43,6 @@ pub(crate) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure>
 
 /// Says where JSON is malformed.
 pub(crate) fn malformed(error: &serde_json::Error) -> Failure {
-    let problem = Problem::invalid(format!("the body is not what this path takes: {error}"));
+    let problem = Problem::invalid(format!("the body is not what this path takes: {}", told(error)));
     problem.with("line", error.line()).with("column", error.column()).into()
 }

@@ -83,6 +83,20 @@ pub(crate) fn add(trials: &mut Trials) {
         assert_eq!(server.get("/v1/head").await.json()["heads"]["application"], 0);
         Ok(())
     });
+    trials.add("append::an_array_where_an_object_is_needed_is_refused", || async {
+        let server = running().await;
+        for (path, body) in [
+            ("/v1/append", r#"[[["pos-1","any",[{"type":"T"}]]]]"#),
+            ("/v1/append", r#"{"appends":[["pos-1","any",[{"type":"T"}]]]}"#),
+            ("/v1/streams/pos-1", "[[]]"),
+            ("/v1/query", "[]"),
+            ("/v1/query", r#"{"query":[["pos-1"]]}"#),
+        ] {
+            let detail = server.post(path, body).await.problem(400, "LS0015").detail;
+            assert!(detail.contains("it is an array, and an object is needed"), "{body}: {detail}");
+        }
+        Ok(())
+    });
     trials.add("append::lines_are_taken_and_a_bad_one_is_named", || async {
         let server = running().await;
         let lines = [("content-type", "application/x-ndjson")];
