@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::batch::{Append, AppendCondition, Appended, AppendedRange, Batch};
-use crate::json::event::EventJson;
+use crate::json::event::{EventJson, not_base64};
 use crate::json::object;
 use crate::mark::{Mark, MarkChange, MarkName};
 use crate::position::{Heads, LogIdentity, LogPoint, Position};
@@ -210,7 +210,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 fn decode(text: &str) -> Result<Bytes, InvalidName> {
-    let invalid = |error: base64::DecodeError| InvalidName::new("a base64 value", text, error.to_string());
+    let invalid = |error| InvalidName::new("a base64 value", text, not_base64(error));
     STANDARD.decode(text).map(Bytes::from).map_err(invalid)
 }
 

@@ -1,7 +1,7 @@
 //! Events as JSON: the shape of imports, exports, the HTTP interface and `--json`.
 
-use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use base64::{DecodeError, Engine as _};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -263,13 +263,23 @@ impl EventJson {
             (None, Some(text)) => STANDARD
                 .decode(text)
                 .map(Bytes::from)
-                .map_err(|error| InvalidName::new("data_base64", text, error.to_string())),
+                .map_err(|error| InvalidName::new("data_base64", text, not_base64(error))),
             (None, None) => Ok(Bytes::from_static(b"null")),
             (Some(_), Some(_)) => {
                 let reason = "give data or data_base64, not both";
                 Err(InvalidName::new("an event", &self.event_type, reason))
             }
         }
+    }
+}
+
+/// Says why a text is not base64.
+pub(crate) fn not_base64(error: DecodeError) -> String {
+    match error {
+        DecodeError::InvalidByte(at, byte) => {
+            format!("{:?}, its character {}, does not belong into base64", char::from(byte), at + 1)
+        }
+        _ => "it is not whole base64; write it with the letters of RFC 4648 and its padding".to_owned(),
     }
 }
 

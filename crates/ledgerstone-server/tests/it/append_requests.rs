@@ -83,6 +83,21 @@ pub(crate) fn add(trials: &mut Trials) {
         assert_eq!(server.get("/v1/head").await.json()["heads"]["application"], 0);
         Ok(())
     });
+    trials.add("append::a_mistake_is_told_without_the_words_of_the_parser", || async {
+        let server = running().await;
+        for (path, body, told) in [
+            ("/v1/query", r#"{"after":"x"}"#, "a whole number that is not negative is needed"),
+            ("/v1/query", "7", "it is the number 7, and an object is needed"),
+            ("/v1/streams/a-1", r#"{"type":"T","data_base64":"a*b="}"#, "'*', its character 2"),
+            ("/v1/streams/a-1", r#"{"type":"T","data_base64":"YQ"}"#, "not whole base64"),
+        ] {
+            let detail = server.post(path, body).await.problem(400, "LS0015").detail;
+            assert!(detail.contains(told), "{body}: {detail}");
+        }
+        let detail = server.get("/v1/events?limit=x").await.problem(400, "LS0015").detail;
+        assert!(detail.contains("\"x\" is not a whole number"), "{detail}");
+        Ok(())
+    });
     trials.add("append::an_array_where_an_object_is_needed_is_refused", || async {
         let server = running().await;
         for (path, body) in [
