@@ -11,7 +11,7 @@ use ledgerstone::http::Failure;
 
 use crate::api::answer::{Answered, json};
 use crate::api::call::{Call, NDJSON, SYSTEM};
-use crate::api::json_body::{JsonBody, WholeBody, malformed, read_json};
+use crate::api::json_body::{JsonBody, WholeBody, check_is_json, malformed, read_json};
 use crate::api::parameters::Parameters;
 use crate::api::path_names::StreamName;
 use crate::api::removal;
@@ -50,7 +50,12 @@ pub(crate) async fn to_stream(
     let expected = Parameters::of(&uri, TO_STREAM)?.parsed::<ExpectedRevision>("expected")?;
     let lines =
         headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(NDJSON.as_bytes()));
-    let events = if lines { event_lines(&body)? } else { one_or_many(&body)? };
+    let events = if lines {
+        event_lines(&body)?
+    } else {
+        check_is_json(&headers)?;
+        one_or_many(&body)?
+    };
     let append = AppendJson {
         stream: Some(stream.as_str().to_owned()),
         expected: expected.unwrap_or_default(),

@@ -1,6 +1,8 @@
 //! Request bodies as JSON: read up to the limit, and refused with the place where they are malformed.
 
 use axum::extract::{FromRequest, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use ledgerstone::core::{ObjectJson, Problem};
 use ledgerstone::http::{Failure, read_body};
@@ -30,9 +32,24 @@ impl<T: DeserializeOwned> FromRequest<Api> for JsonBody<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Failure> {
+        check_is_json(request.headers())?;
         let WholeBody(bytes) = WholeBody::from_request(request, api).await?;
         read_json::<ObjectJson<T>>(&bytes).map(|object| Self(object.0))
     }
+}
+
+/// Refuses a body that is said to be something else than JSON; one of which nothing is said is taken.
+pub(crate) fn check_is_json(headers: &HeaderMap) -> Result<(), Failure> {
+    let Some(given) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let given = String::from_utf8_lossy(given.as_bytes());
+    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence == "application/json" || essence.ends_with("+json") {
+        return Ok(());
+    }
+    let detail = format!("the body is said to be {essence:?}; send JSON with content-type: application/json");
+    let mut problem = Problem::invalid(detail);
+    problem.status = StatusCode::UNSUPPORTED_MEDIA_TYPE.as_u16();
+    Err(problem.into())
 }
 
 /// Reads JSON; an empty body is an empty object.

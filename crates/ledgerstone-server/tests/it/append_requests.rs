@@ -98,6 +98,25 @@ pub(crate) fn add(trials: &mut Trials) {
         assert!(detail.contains("\"x\" is not a whole number"), "{detail}");
         Ok(())
     });
+    trials.add("append::a_body_that_is_said_not_to_be_json_is_refused", || async {
+        let server = running().await;
+        let batch = r#"{"appends":[{"events":[{"type":"T"}]}]}"#;
+        let as_type = |path, given, body| {
+            let server = &server;
+            async move { server.call("POST", path, &[("content-type", given)], body).await }
+        };
+        for given in ["text/plain", "application/x-www-form-urlencoded", "json", ""] {
+            let answer = as_type("/v1/append", given, batch).await;
+            assert!(answer.problem(415, "LS0015").detail.contains("application/json"), "{given}");
+            as_type("/v1/streams/a-1", given, r#"{"type":"T"}"#).await.problem(415, "LS0015");
+        }
+        for given in ["application/json; charset=utf-8", "Application/JSON", "application/vnd.x+json"] {
+            assert_eq!(as_type("/v1/append", given, batch).await.status, 200, "{given}");
+        }
+        let detail = server.post("/v1/query", r#"{"limt":1}"#).await.problem(400, "LS0015").detail;
+        assert!(detail.contains("did you mean \"limit\"?"), "{detail}");
+        Ok(())
+    });
     trials.add("append::an_array_where_an_object_is_needed_is_refused", || async {
         let server = running().await;
         for (path, body) in [
