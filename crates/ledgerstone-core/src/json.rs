@@ -2,5 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod event;
+pub(crate) mod object;
 pub(crate) mod select;
 pub(crate) mod selection;
+mod sound;

@@ -85,6 +85,6 @@ pub use stream::{ExpectedRevision, Revision, StreamId, StreamState, category_of}
 pub use tenant::{Tenant, TenantScope};
 pub use timestamp::{OffsetTime, Timestamp};
 pub use {
-    code::Code, locator::Locator, metadata::Metadata, nearest::nearest, problem::Problem, tag::Tag,
-    text::InvalidName,
+    code::Code, json::object::ObjectJson, locator::Locator, metadata::Metadata, nearest::nearest,
+    problem::Problem, tag::Tag, text::InvalidName,
 };

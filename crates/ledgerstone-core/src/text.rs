@@ -17,6 +17,12 @@ impl InvalidName {
         Self { what, given: shorten(given), reason: reason.into() }
     }
 
+    /// Says where among several it was given.
+    #[must_use]
+    pub(crate) fn within(self, place: impl std::fmt::Display) -> Self {
+        Self { reason: format!("{place}: {}", self.reason), ..self }
+    }
+
     /// Returns the code under which `ledgerstone explain` tells more.
     pub fn code(&self) -> Code {
         Code::InvalidInput

@@ -17,7 +17,7 @@ use tracing::Instrument as _;
 use crate::authenticator::Authenticator;
 use crate::correlation::Correlation;
 use crate::origin;
-use crate::problem::Failure;
+use crate::problem::{Failure, HELP};
 
 /// Is told of a finished request.
 pub type Observer = Arc<dyn Fn(&Exchange<'_>) + Send + Sync>;
@@ -32,6 +32,8 @@ pub struct Edge {
     pub is_open: fn(&str) -> bool,
     /// How long a handler may take until its response begins.
     pub timeout: Duration,
+    /// Tells what to do next about a code; every problem of a request says it.
+    pub help: fn(Code) -> String,
     /// Makes correlation ids.
     pub ids: Arc<dyn IdSource>,
     /// Is told of every finished request.
@@ -75,7 +77,8 @@ pub async fn edge(State(edge): State<Arc<Edge>>, request: Request, next: Next) -
         let handled = AssertUnwindSafe(within(&edge, request, next)).catch_unwind().await;
         handled.unwrap_or_else(|_| panicked().into_response())
     };
-    let mut response = correlation.scope(inner.instrument(span.clone())).await;
+    let told = HELP.scope(edge.help, inner.instrument(span.clone()));
+    let mut response = correlation.scope(told).await;
     if let Some(header) = header {
         response.headers_mut().insert(Correlation::HEADER, header);
     }
@@ -167,6 +170,7 @@ mod tests {
             local_only: false,
             is_open: |path| path == "/open",
             timeout: Duration::from_millis(20),
+            help: |code| format!("look up {code}"),
             ids: Arc::new(TimeOrderedIds),
             observer: None,
         };

@@ -3,9 +3,14 @@
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use ledgerstone_core::{BackendError, DocumentStoreError, EventStoreError, InvalidName, Problem};
+use ledgerstone_core::{BackendError, Code, DocumentStoreError, EventStoreError, InvalidName, Problem};
 
 use crate::correlation::Correlation;
+
+tokio::task_local! {
+    /// Tells what to do next about a code, while a request is handled.
+    pub(crate) static HELP: fn(Code) -> String;
+}
 
 /// How long a caller should wait before it asks a server again that cannot answer now.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
@@ -57,6 +62,11 @@ impl IntoResponse for Failure {
         if problem.correlation.is_none() {
             problem.correlation = Correlation::current().map(|id| id.as_str().to_owned());
         }
+        if let Some(code) = problem.known_code()
+            && let Ok(help) = HELP.try_with(|help| help(code))
+        {
+            problem.members.entry("help").or_insert_with(|| help.into());
+        }
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let Problem { code, kind, detail, .. } = &*problem;
         // Whoever guards the door wants to know of each; conflicts are everyday work.
@@ -87,7 +97,17 @@ impl IntoResponse for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ledgerstone_core::{Code, ErrorKind};
+    use ledgerstone_core::ErrorKind;
+
+    #[test]
+    fn a_failure_within_a_request_says_what_to_do_next() {
+        let failure = Failure::from(Problem::invalid("wrong"));
+        let response = HELP.sync_scope(|code| format!("look up {code}"), || failure.into_response());
+        let body = axum::body::to_bytes(response.into_body(), 1_000);
+        let body = futures_util::FutureExt::now_or_never(body).expect("at once").expect("a body");
+        let problem: Problem = serde_json::from_slice(&body).expect("a problem");
+        assert_eq!(problem.members["help"], "look up LS0015");
+    }
 
     #[test]
     fn a_failure_that_may_pass_says_when_to_ask_again() {

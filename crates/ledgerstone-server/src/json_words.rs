@@ -1,5 +1,7 @@
 //! What is wrong with JSON, in the words of people who write it and not in those of the parser.
 
+use ledgerstone::core::nearest;
+
 /// Words of the parser, and what they mean to whoever wrote the JSON.
 const WORDS: &[(&str, &str)] = &[
     ("a borrowed string", "a text"),
@@ -62,17 +64,38 @@ fn reworded(text: &str) -> String {
     if let Some(field) = named("duplicate field `") {
         return format!("{field:?} stands there twice");
     }
+    if let Some(told) = unknown(text) {
+        return told;
+    }
     if text.starts_with("UUID parsing failed") {
         return "the id is not a UUID".to_owned();
     }
     match text {
         "trailing characters" => "something follows behind its end".to_owned(),
         "expected value" => "another value is needed".to_owned(),
-        "key must be a string" => "a key is not a text in quotes".to_owned(),
-        other => {
-            other.replace("unknown variant ", "unknown value ").replace("unknown field ", "unknown key ")
+        "recursion limit exceeded" => "it is nested deeper than 127 levels".to_owned(),
+        "number out of range" => "a number is too large".to_owned(),
+        "lone leading surrogate in hex escape" | "unexpected end of hex escape" => {
+            "an escape in a text is half a character (a lone surrogate)".to_owned()
         }
+        "key must be a string" => "a key is not a text in quotes".to_owned(),
+        other => other.to_owned(),
     }
+}
+
+/// Names what is known nearest to a key or a value that is not, or all that is known.
+fn unknown(text: &str) -> Option<String> {
+    let (what, rest) = match text.strip_prefix("unknown field `") {
+        Some(rest) => ("key", rest),
+        None => ("value", text.strip_prefix("unknown variant `")?),
+    };
+    let (given, expected) = rest.rsplit_once("`, expected ").unwrap_or((rest.split('`').next()?, ""));
+    let known: Vec<_> = expected.split('`').skip(1).step_by(2).collect();
+    Some(match (nearest(given, known.iter().copied()), known.as_slice()) {
+        (Some(near), _) => format!("unknown {what} {given:?}; did you mean {near:?}?"),
+        (None, []) => format!("unknown {what} {given:?}"),
+        (None, known) => format!("unknown {what} {given:?}; known are {}", known.join(", ")),
+    })
 }
 
 /// Puts a word of the parser into ours.
@@ -111,6 +134,9 @@ mod tests {
                 "it is the number -1, and a whole number that is not negative is needed",
             ),
             (r#"{"type":"x","type":"y"}"#, "\"type\" stands there twice"),
+            (r#"{"typ":"x"}"#, "unknown key \"typ\"; did you mean \"type\"?"),
+            (r#"{"zzz":"x"}"#, "unknown key \"zzz\"; known are position, log, tenant, "),
+            (r#"{"batch":"frist"}"#, "unknown value \"frist\"; did you mean \"first\"?"),
             (r#"{"type":"x","id":"7"}"#, "the id is not a UUID"),
             ("{}\n}", "something follows behind its end at line 2 column 1"),
         ];

@@ -17,7 +17,7 @@ use crate::api::routes::router;
 use crate::api::state::{Api, ApiLimits};
 use crate::app::App;
 use crate::connections::{ConnectionLimits, accept};
-use crate::telemetry;
+use crate::{error_pages, telemetry};
 
 /// How to serve.
 #[derive(Clone)]
@@ -193,6 +193,7 @@ fn edge(api: &Api, options: &ServeOptions) -> Edge {
                 || path.starts_with("/errors/")
         },
         timeout: options.request_timeout,
+        help: error_pages::help,
         ids: Arc::clone(&api.app.ids),
         observer: Some(Arc::new(move |exchange: &Exchange<'_>| observed.metrics.answered(exchange))),
     }

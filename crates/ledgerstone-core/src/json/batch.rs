@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::batch::{Append, AppendCondition, Appended, AppendedRange, Batch};
-use crate::json::event::EventJson;
+use crate::json::event::{EventJson, not_base64};
+use crate::json::object;
 use crate::mark::{Mark, MarkChange, MarkName};
 use crate::position::{Heads, LogIdentity, LogPoint, Position};
 use crate::query::{Query, QueryItem};
@@ -23,10 +24,10 @@ use crate::timestamp::Timestamp;
 #[serde(default, deny_unknown_fields)]
 pub struct BatchJson {
     /// The events, a stream at most once in each count.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "object::list")]
     pub appends: Vec<AppendJson>,
     /// What must not have happened.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "object::option")]
     pub condition: Option<ConditionJson>,
     /// Changes of marks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -44,6 +45,7 @@ pub struct AppendJson {
     #[serde(with = "expected_json", skip_serializing_if = "is_any")]
     pub expected: ExpectedRevision,
     /// The events.
+    #[serde(deserialize_with = "object::list")]
     pub events: Vec<EventJson>,
 }
 
@@ -56,6 +58,7 @@ fn is_any(expected: &ExpectedRevision) -> bool {
 #[serde(default, deny_unknown_fields)]
 pub struct ConditionJson {
     /// The items of the query that must match nothing.
+    #[serde(deserialize_with = "object::list")]
     pub query: Vec<QueryItem>,
     /// Only what stands after this position counts.
     pub after: Position,
@@ -109,7 +112,10 @@ impl BatchJson {
 
     /// Makes the batch; `new_id` gives an id to each event without one.
     pub fn to_batch(&self, tenant: Tenant, mut new_id: impl FnMut() -> Uuid) -> Result<Batch, InvalidName> {
-        let appends = self.appends.iter().map(|append| append.to_append(&mut new_id));
+        let appends = self.appends.iter().zip(1..).map(|(append, number)| {
+            let append = append.to_append(&mut new_id);
+            append.map_err(|error| error.within(format_args!("append {number}")))
+        });
         Ok(Batch {
             tenant,
             appends: appends.collect::<Result<_, _>>()?,
@@ -134,9 +140,9 @@ impl AppendJson {
     /// Makes the append; what only the store gives must not be in its events.
     pub fn to_append(&self, new_id: &mut impl FnMut() -> Uuid) -> Result<Append, InvalidName> {
         let stream = self.stream.as_ref().map(StreamId::new).transpose()?;
-        let events = self.events.iter().map(|event| {
-            check_is_new(event, stream.as_ref())?;
-            event.to_data(&mut *new_id)
+        let events = self.events.iter().zip(1..).map(|(event, number)| {
+            let data = check_is_new(event, stream.as_ref()).and_then(|()| event.to_data(&mut *new_id));
+            data.map_err(|error| error.within(format_args!("event {number}")))
         });
         let events = events.collect::<Result<_, _>>()?;
         Ok(Append { stream, expected: self.expected, events })
@@ -204,7 +210,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 fn decode(text: &str) -> Result<Bytes, InvalidName> {
-    let invalid = |error: base64::DecodeError| InvalidName::new("a base64 value", text, error.to_string());
+    let invalid = |error| InvalidName::new("a base64 value", text, not_base64(error));
     STANDARD.decode(text).map(Bytes::from).map_err(invalid)
 }
 

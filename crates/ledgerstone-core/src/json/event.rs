@@ -1,13 +1,14 @@
 //! Events as JSON: the shape of imports, exports, the HTTP interface and `--json`.
 
-use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use base64::{DecodeError, Engine as _};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::event::{ContentType, EventData, EventType, SubjectId};
+use crate::json::sound::unsound;
 use crate::metadata::Metadata;
 use crate::position::{Heads, LogIdentity, LogKind, Position};
 use crate::record::{EncodedEvent, RecordedEvent, Stamp};
@@ -171,7 +172,12 @@ impl EventJson {
     pub fn from_data(event: &EventData) -> Self {
         let mut metadata = event.metadata.clone();
         let occurred_at = metadata.occurred_at.take();
-        let (data, data_base64) = payload_json(event.content_type.as_str(), &event.payload);
+        let (mut data, mut data_base64) = payload_json(event.content_type.as_str(), &event.payload);
+        // What an append refuses as JSON it still takes as bytes.
+        if data.as_ref().is_some_and(|data| unsound(data.get()).is_some()) {
+            data = None;
+            data_base64 = Some(STANDARD.encode(&event.payload));
+        }
         Self {
             id: Some(event.id),
             event_type: event.event_type.as_str().to_owned(),
@@ -189,7 +195,22 @@ impl EventJson {
     }
 
     /// Makes the event to append; `new_id` is asked if it has no id of its own.
+    ///
+    /// Data that is JSON must read as a value: sound escapes, finite numbers, at most 127 levels.
     pub fn to_data(&self, new_id: impl FnOnce() -> Uuid) -> Result<EventData, InvalidName> {
+        let event = self.as_data(new_id)?;
+        let json = self.data.as_ref().filter(|_| is_json(event.content_type.as_str()));
+        match json.and_then(|data| unsound(data.get())) {
+            Some(reason) => {
+                let reason = format!("its data cannot be read as JSON: {reason}");
+                Err(InvalidName::new("an event", &self.event_type, reason))
+            }
+            None => Ok(event),
+        }
+    }
+
+    /// Makes the event with whatever data it has, as a log may hold.
+    fn as_data(&self, new_id: impl FnOnce() -> Uuid) -> Result<EventData, InvalidName> {
         let mut metadata = self.metadata.clone().unwrap_or_default();
         if self.occurred_at.is_some() {
             metadata.occurred_at = self.occurred_at;
@@ -215,7 +236,7 @@ impl EventJson {
         let missing =
             |what| InvalidName::new("a recorded event", &self.event_type, format!("it has no {what}"));
         let id = self.id.ok_or_else(|| missing("id"))?;
-        let data = self.to_data(|| id)?;
+        let data = self.as_data(|| id)?;
         let stream = self.stream.as_ref().map(StreamId::new).transpose()?;
         if stream.is_some() && self.revision.is_none() {
             return Err(missing("revision"));
@@ -242,7 +263,7 @@ impl EventJson {
             (None, Some(text)) => STANDARD
                 .decode(text)
                 .map(Bytes::from)
-                .map_err(|error| InvalidName::new("data_base64", text, error.to_string())),
+                .map_err(|error| InvalidName::new("data_base64", text, not_base64(error))),
             (None, None) => Ok(Bytes::from_static(b"null")),
             (Some(_), Some(_)) => {
                 let reason = "give data or data_base64, not both";
@@ -250,6 +271,22 @@ impl EventJson {
             }
         }
     }
+}
+
+/// Says why a text is not base64.
+pub(crate) fn not_base64(error: DecodeError) -> String {
+    match error {
+        DecodeError::InvalidByte(at, byte) => {
+            format!("{:?}, its character {}, does not belong into base64", char::from(byte), at + 1)
+        }
+        _ => "it is not whole base64; write it with the letters of RFC 4648 and its padding".to_owned(),
+    }
+}
+
+/// Tells whether a content type is JSON, or a format that is written in JSON.
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == ContentType::JSON || essence.ends_with("+json")
 }
 
 fn batch_place(event: &RecordedEvent) -> Option<BatchPlace> {
@@ -309,6 +346,22 @@ mod tests {
         ] {
             round_trip("application/json", payload);
             round_trip("text/plain", payload);
+        }
+    }
+
+    #[test]
+    fn data_that_nobody_can_read_is_refused_but_restored() {
+        for data in ["1e999999", "\"\\ud800\""] {
+            let text = format!(
+                r#"{{"type":"x","id":"{}","position":1,"recorded_at":"2024-01-01T00:00:00Z","data":{data}}}"#,
+                Uuid::from_u128(1)
+            );
+            let event: EventJson = serde_json::from_str(&text).expect("parses");
+            let error = event.to_data(Uuid::nil).expect_err("unsound").to_string();
+            assert!(error.contains("its data cannot be read as JSON"), "{error}");
+            assert_eq!(event.to_recorded().expect("restored").payload(), data.as_bytes());
+            let bytes = EventData::json(Uuid::nil(), EventType::new("x").expect("type"), data.to_owned());
+            assert_eq!(EventJson::from_data(&bytes).to_data(Uuid::nil), Ok(bytes));
         }
     }
 

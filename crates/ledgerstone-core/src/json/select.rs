@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::{CollectionName, CollectionRef, DefinitionHash, Document, DocumentKey};
 use crate::document_store::{DocumentCapabilities, Page, Select};
 use crate::filter::{Filter, OrderBy};
+use crate::json::object;
 use crate::position::LogPoint;
 use crate::tenant::TenantScope;
 
@@ -18,7 +19,7 @@ pub struct SelectJson {
     /// Which.
     pub filter: Filter,
     /// In which order; the key breaks ties.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "object::list")]
     pub order: Vec<OrderBy>,
     /// At most so many.
     #[serde(skip_serializing_if = "Option::is_none")]

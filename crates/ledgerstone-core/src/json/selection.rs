@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch::Limits;
 use crate::event_store::{Capabilities, IdempotenceWindow};
 use crate::json::event::EventJson;
+use crate::json::object;
 use crate::position::{Heads, LogIdentity, LogKind, Position};
 use crate::query::{Query, QueryItem};
 use crate::selection::{Direction, Hole, Selection, TimeRange};
@@ -21,7 +22,7 @@ pub struct SelectionJson {
     /// Which count.
     pub log: LogKind,
     /// The items of the query; none match every event.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "object::list")]
     pub query: Vec<QueryItem>,
     /// Only what stands after this position.
     pub after: Position,

@@ -4,14 +4,14 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Uri};
 use ledgerstone::core::{
-    Append, AppendJson, AppendedJson, Batch, BatchJson, EventJson, ExpectedRevision, LogKind, Problem,
-    StreamId,
+    Append, AppendJson, AppendedJson, Batch, BatchJson, EventJson, ExpectedRevision, LogKind, ObjectJson,
+    Problem, StreamId,
 };
 use ledgerstone::http::Failure;
 
 use crate::api::answer::{Answered, json};
 use crate::api::call::{Call, NDJSON, SYSTEM};
-use crate::api::json_body::{JsonBody, WholeBody, malformed, read_json};
+use crate::api::json_body::{JsonBody, WholeBody, check_is_json, malformed, read_json};
 use crate::api::parameters::Parameters;
 use crate::api::path_names::StreamName;
 use crate::api::removal;
@@ -50,7 +50,12 @@ pub(crate) async fn to_stream(
     let expected = Parameters::of(&uri, TO_STREAM)?.parsed::<ExpectedRevision>("expected")?;
     let lines =
         headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(NDJSON.as_bytes()));
-    let events = if lines { event_lines(&body)? } else { one_or_many(&body)? };
+    let events = if lines {
+        event_lines(&body)?
+    } else {
+        check_is_json(&headers)?;
+        one_or_many(&body)?
+    };
     let append = AppendJson {
         stream: Some(stream.as_str().to_owned()),
         expected: expected.unwrap_or_default(),
@@ -63,8 +68,11 @@ pub(crate) async fn to_stream(
 
 fn one_or_many(body: &[u8]) -> Result<Vec<EventJson>, Failure> {
     match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
-        Some(b'[') => read_json(body),
-        _ => Ok(vec![read_json(body)?]),
+        Some(b'[') => {
+            let events: Vec<ObjectJson<EventJson>> = read_json(body)?;
+            Ok(events.into_iter().map(|event| event.0).collect())
+        }
+        _ => Ok(vec![read_json::<ObjectJson<_>>(body)?.0]),
     }
 }
 
@@ -74,12 +82,12 @@ fn event_lines(body: &[u8]) -> Result<Vec<EventJson>, Failure> {
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let event = serde_json::from_slice(line).map_err(|error| {
+        let event: ObjectJson<EventJson> = serde_json::from_slice(line).map_err(|error| {
             let problem = malformed(&error).problem().clone();
             let detail = format!("line {}: {}", index + 1, problem.detail);
             Failure::from(Problem::invalid(detail).with("line", index + 1).with("column", error.column()))
         })?;
-        events.push(event);
+        events.push(event.0);
     }
     Ok(events)
 }

@@ -22,6 +22,7 @@ use crate::api::path_names::{ReadModelName, named};
 use crate::api::point::{check_position, read_position};
 use crate::api::route::{Kind, Parameter, parameter};
 use crate::api::state::Api;
+use crate::json_words::told;
 
 /// How long a request waits for a read model unless it says otherwise.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -84,7 +85,9 @@ pub(crate) async fn browse(
 ) -> Answered {
     let given = Parameters::any(&uri)?;
     let mut filters = Vec::new();
-    filters.extend(given.read("filter", |text| serde_json::from_str::<Filter>(text))?);
+    filters.extend(
+        given.read("filter", |text| serde_json::from_str::<Filter>(text).map_err(|error| told(&error)))?,
+    );
     if let Some(text) = given.one("search")? {
         filters.push(Filter::Matches { field: None, text: text.to_owned() });
     }
@@ -100,7 +103,9 @@ pub(crate) async fn browse(
         tenant: call.scope(),
         filter,
         order: given.read("sort", read_order)?.unwrap_or_default(),
-        size: given.parsed("size")?.unwrap_or(Select::DEFAULT_SIZE),
+        size: given
+            .number("size")?
+            .map_or(Select::DEFAULT_SIZE, |size| usize::try_from(size).unwrap_or(usize::MAX)),
         cursor: given.one("cursor")?.map(str::to_owned),
     };
     page(&api, select).await

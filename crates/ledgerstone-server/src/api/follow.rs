@@ -23,6 +23,7 @@ use crate::api::parameters::Parameters;
 use crate::api::point::{check_position, foreign};
 use crate::api::reads::{FOLLOW, filtered};
 use crate::api::state::Api;
+use crate::error_pages;
 
 /// How often a silent stream says that it is alive; proxies cut what is silent for a minute.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -177,7 +178,11 @@ impl Follower {
 
     async fn fail(&self, error: EventStoreError) {
         let failure = Failure::from(error);
-        let problem = serde_json::to_string(failure.problem()).unwrap_or_default();
+        let mut problem = failure.problem().clone();
+        if let Some(code) = problem.known_code() {
+            problem = problem.with("help", error_pages::help(code));
+        }
+        let problem = serde_json::to_string(&problem).unwrap_or_default();
         tracing::warn!(detail = failure.problem().detail, "a stream of events ended");
         let _ = self.send(format!("event: problem\ndata: {problem}\n\n").into()).await;
     }

@@ -1,12 +1,15 @@
 //! Request bodies as JSON: read up to the limit, and refused with the place where they are malformed.
 
 use axum::extract::{FromRequest, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
-use ledgerstone::core::Problem;
+use ledgerstone::core::{ObjectJson, Problem};
 use ledgerstone::http::{Failure, read_body};
 use serde::de::DeserializeOwned;
 
 use crate::api::state::Api;
+use crate::json_words::told;
 
 /// A request's whole body.
 #[derive(Debug)]
@@ -29,9 +32,24 @@ impl<T: DeserializeOwned> FromRequest<Api> for JsonBody<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Failure> {
+        check_is_json(request.headers())?;
         let WholeBody(bytes) = WholeBody::from_request(request, api).await?;
-        read_json(&bytes).map(Self)
+        read_json::<ObjectJson<T>>(&bytes).map(|object| Self(object.0))
     }
+}
+
+/// Refuses a body that is said to be something else than JSON; one of which nothing is said is taken.
+pub(crate) fn check_is_json(headers: &HeaderMap) -> Result<(), Failure> {
+    let Some(given) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let given = String::from_utf8_lossy(given.as_bytes());
+    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence == "application/json" || essence.ends_with("+json") {
+        return Ok(());
+    }
+    let detail = format!("the body is said to be {essence:?}; send JSON with content-type: application/json");
+    let mut problem = Problem::invalid(detail);
+    problem.status = StatusCode::UNSUPPORTED_MEDIA_TYPE.as_u16();
+    Err(problem.into())
 }
 
 /// Reads JSON; an empty body is an empty object.
@@ -42,6 +60,6 @@ pub(crate) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure>
 
 /// Says where JSON is malformed.
 pub(crate) fn malformed(error: &serde_json::Error) -> Failure {
-    let problem = Problem::invalid(format!("the body is not what this path takes: {error}"));
+    let problem = Problem::invalid(format!("the body is not what this path takes: {}", told(error)));
     problem.with("line", error.line()).with("column", error.column()).into()
 }

@@ -36,7 +36,7 @@ pub(crate) const MARKS: &[Parameter] =
 /// Answers the log's identity and heads, at once or when they have moved.
 pub(crate) async fn head(State(api): State<Api>, uri: Uri) -> Answered {
     let given = Parameters::of(&uri, HEAD)?;
-    let position = |name| given.parsed::<u64>(name).map(|n| n.map_or(Position::START, Position));
+    let position = |name| given.number(name).map(|n| n.map_or(Position::START, Position));
     let known = Heads { application: position("application")?, system: position("system")? };
     let wait = wait(&given, "wait")?;
     let mut head = api.app.events.head().await?;
@@ -70,7 +70,7 @@ pub(crate) fn wait(
     given: &Parameters<'_>,
     name: &str,
 ) -> Result<Option<Duration>, ledgerstone::http::Failure> {
-    match given.parsed::<u64>(name)?.map(Duration::from_secs) {
+    match given.number(name)?.map(Duration::from_secs) {
         Some(wait) if wait > MAX_WAIT => {
             Err(refused(name, format!("it is above the limit of {} seconds", MAX_WAIT.as_secs())))
         }

@@ -72,6 +72,13 @@ impl<'a> Parameters<'a> {
         value.parse().map(Some).map_err(|error| refused(name, error))
     }
 
+    /// Reads a whole number that may stand once.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Failure> {
+        self.read(name, |text| {
+            text.parse().map_err(|_| format!("{text:?} is not a whole number from 0 to {}", u64::MAX))
+        })
+    }
+
     /// Reads the value of a parameter with a function.
     pub(crate) fn read<T, E: Display>(
         &self,
@@ -144,7 +151,7 @@ mod tests {
 
     fn detail(query: &str) -> String {
         let uri: Uri = format!("/v1/events?{query}").parse().expect("a uri");
-        let read = Parameters::of(&uri, KNOWN).and_then(|all| all.parsed::<u64>("limit").map(drop));
+        let read = Parameters::of(&uri, KNOWN).and_then(|all| all.number("limit").map(drop));
         read.err().map_or_else(String::new, |failure| failure.problem().detail.clone())
     }
 
@@ -153,7 +160,10 @@ mod tests {
         assert!(detail("limt=5").contains("did you mean limit?"));
         assert!(detail("zzz=5").contains("this path takes limit, type"));
         assert!(detail("limit=5&limit=6").contains("twice"));
-        assert!(detail("limit=five").contains("limit"));
+        let whole = "is not a whole number from 0 to 18446744073709551615";
+        for limit in ["five", "-1", "", "18446744073709551616"] {
+            assert_eq!(detail(&format!("limit={limit}")), format!("parameter limit: {limit:?} {whole}"));
+        }
         assert!(detail("type=%ff").contains("UTF-8"));
         assert_eq!(detail("limit=5&type=a&type=b"), "");
     }

@@ -67,7 +67,7 @@ pub(crate) async fn undeclare(
 
 /// Tries a declaration on events.
 pub(crate) async fn check(State(api): State<Api>, uri: Uri, WholeBody(body): WholeBody) -> Answered {
-    let last = Parameters::of(&uri, CHECK)?.parsed::<u64>("last")?.unwrap_or(1_000);
+    let last = Parameters::of(&uri, CHECK)?.number("last")?.unwrap_or(1_000);
     if last > MAX_CHECKED {
         return Err(refused("last", format!("{last} is above the limit of {MAX_CHECKED}")));
     }

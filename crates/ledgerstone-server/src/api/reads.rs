@@ -100,8 +100,8 @@ pub(crate) async fn stream(
     call: Call,
 ) -> Answered {
     let given = Parameters::of(&uri, OF_STREAM)?;
-    let from = given.parsed::<u64>("from")?.map(Revision);
-    let to = given.parsed::<u64>("to")?.map(Revision);
+    let from = given.number("from")?.map(Revision);
+    let to = given.number("to")?.map(Revision);
     let types = types(&given)?;
     let mut selection = placed(&api, &given, &call).await?;
     selection.from_revision = from;
@@ -156,7 +156,7 @@ async fn placed(api: &Api, given: &Parameters<'_>, call: &Call) -> Result<Select
     if let Some(after) = given.one("after")? {
         selection.after = read_position(api, "after", after).await?;
     }
-    selection.up_to = given.parsed::<u64>("up_to")?.map(Position);
+    selection.up_to = given.number("up_to")?.map(Position);
     Ok(selection)
 }
 
@@ -178,7 +178,7 @@ fn bounded(given: &Parameters<'_>, tenant: ledgerstone::core::TenantScope) -> Re
                 _ => Err("use forwards or backwards"),
             })?
             .unwrap_or_default(),
-        limit: given.parsed("limit")?,
+        limit: given.number("limit")?,
         recorded: TimeRange { from: time("recorded_from")?, to: time("recorded_to")? },
         occurred: TimeRange { from: time("occurred_from")?, to: time("occurred_to")? },
         ..Selection::default()

@@ -67,6 +67,70 @@ pub(crate) fn add(trials: &mut Trials) {
         assert!(server.get("/v1/streams/account-1").await.text().contains(&format!(r#""data":{data}"#)));
         Ok(())
     });
+    trials.add("append::data_that_nobody_can_read_is_refused_with_its_place", || async {
+        let server = running().await;
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        for (data, reason) in
+            [(r#""\ud800""#, "lone surrogate"), ("1e999999", "too large"), (&*deep, "deeper than 127 levels")]
+        {
+            let event = format!(r#"{{"type":"Opened","data":{data}}}"#);
+            let batch = format!(r#"{{"appends":[{{"events":[{{"type":"Opened"}},{event}]}}]}}"#);
+            let detail = server.post("/v1/append", batch).await.problem(400, "LS0015").detail;
+            assert!(detail.contains("append 1: event 2") && detail.contains(reason), "{detail}");
+            let detail = server.post("/v1/streams/a-1", event).await.problem(400, "LS0015").detail;
+            assert!(detail.contains(reason), "{detail}");
+        }
+        assert_eq!(server.get("/v1/head").await.json()["heads"]["application"], 0);
+        Ok(())
+    });
+    trials.add("append::a_mistake_is_told_without_the_words_of_the_parser", || async {
+        let server = running().await;
+        for (path, body, told) in [
+            ("/v1/query", r#"{"after":"x"}"#, "a whole number that is not negative is needed"),
+            ("/v1/query", "7", "it is the number 7, and an object is needed"),
+            ("/v1/streams/a-1", r#"{"type":"T","data_base64":"a*b="}"#, "'*', its character 2"),
+            ("/v1/streams/a-1", r#"{"type":"T","data_base64":"YQ"}"#, "not whole base64"),
+        ] {
+            let detail = server.post(path, body).await.problem(400, "LS0015").detail;
+            assert!(detail.contains(told), "{body}: {detail}");
+        }
+        let detail = server.get("/v1/events?limit=x").await.problem(400, "LS0015").detail;
+        assert!(detail.contains("\"x\" is not a whole number"), "{detail}");
+        Ok(())
+    });
+    trials.add("append::a_body_that_is_said_not_to_be_json_is_refused", || async {
+        let server = running().await;
+        let batch = r#"{"appends":[{"events":[{"type":"T"}]}]}"#;
+        let as_type = |path, given, body| {
+            let server = &server;
+            async move { server.call("POST", path, &[("content-type", given)], body).await }
+        };
+        for given in ["text/plain", "application/x-www-form-urlencoded", "json", ""] {
+            let answer = as_type("/v1/append", given, batch).await;
+            assert!(answer.problem(415, "LS0015").detail.contains("application/json"), "{given}");
+            as_type("/v1/streams/a-1", given, r#"{"type":"T"}"#).await.problem(415, "LS0015");
+        }
+        for given in ["application/json; charset=utf-8", "Application/JSON", "application/vnd.x+json"] {
+            assert_eq!(as_type("/v1/append", given, batch).await.status, 200, "{given}");
+        }
+        let detail = server.post("/v1/query", r#"{"limt":1}"#).await.problem(400, "LS0015").detail;
+        assert!(detail.contains("did you mean \"limit\"?"), "{detail}");
+        Ok(())
+    });
+    trials.add("append::an_array_where_an_object_is_needed_is_refused", || async {
+        let server = running().await;
+        for (path, body) in [
+            ("/v1/append", r#"[[["pos-1","any",[{"type":"T"}]]]]"#),
+            ("/v1/append", r#"{"appends":[["pos-1","any",[{"type":"T"}]]]}"#),
+            ("/v1/streams/pos-1", "[[]]"),
+            ("/v1/query", "[]"),
+            ("/v1/query", r#"{"query":[["pos-1"]]}"#),
+        ] {
+            let detail = server.post(path, body).await.problem(400, "LS0015").detail;
+            assert!(detail.contains("it is an array, and an object is needed"), "{body}: {detail}");
+        }
+        Ok(())
+    });
     trials.add("append::lines_are_taken_and_a_bad_one_is_named", || async {
         let server = running().await;
         let lines = [("content-type", "application/x-ndjson")];

@@ -63,6 +63,7 @@ impl Answer {
         );
         assert_eq!(problem.type_uri, format!("/errors/{code}"));
         assert!(problem.correlation.is_some(), "{}", self.text());
+        assert!(problem.members.get("help").is_some_and(Value::is_string), "{}", self.text());
         problem
     }
 }

@@ -80,6 +80,9 @@ async fn events() -> CaseResult {
     desk.run(&["events", "append", "account-1", "Opened", "{}", "--expected", "no_stream"])
         .failed(3, "LS0009");
     desk.run(&["events", "append", "account-1", "Opened", "{"]).failed(2, "LS0015");
+    for data in [r#""\ud800""#, "1e999999", &["[", "]"].map(|bracket| bracket.repeat(200)).concat()] {
+        desk.run(&["events", "append", "account-1", "Opened", data]).failed(2, "LS0015");
+    }
     desk.run(&["events", "append", "$a", "Opened", "{}"]).failed(2, "LS0015");
     let appended = desk.json(&["events", "append", "account-1", "Closed", "{}", "--tag", "red"]);
     assert!(appended.get("last").is_some(), "{appended}");
