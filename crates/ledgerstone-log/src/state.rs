@@ -100,7 +100,7 @@ impl State {
             part.extend_from_slice(&count.to_le_bytes());
             part.append(&mut names);
             // At least one, however small the parts are to be.
-            while let Some(mark) = marks.next() {
+            for mark in marks.by_ref() {
                 encode_mark(&mut part, &mark.tenant, &mark.name, Some(mark));
                 if part.len() >= most {
                     break;

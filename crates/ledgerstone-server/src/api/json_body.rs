@@ -38,12 +38,15 @@ impl<T: DeserializeOwned> FromRequest<Api> for JsonBody<T> {
     }
 }
 
+/// What `curl --data` says of any body unless it is told otherwise; nobody sends forms here.
+const SAID_BY_CURL: &str = "application/x-www-form-urlencoded";
+
 /// Refuses a body that is said to be something else than JSON; one of which nothing is said is taken.
 pub(crate) fn check_is_json(headers: &HeaderMap) -> Result<(), Failure> {
     let Some(given) = headers.get(CONTENT_TYPE) else { return Ok(()) };
     let given = String::from_utf8_lossy(given.as_bytes());
     let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if essence == "application/json" || essence.ends_with("+json") {
+    if essence == "application/json" || essence.ends_with("+json") || essence == SAID_BY_CURL {
         return Ok(());
     }
     let detail = format!("the body is said to be {essence:?}; send JSON with content-type: application/json");
