@@ -119,6 +119,8 @@ async fn refusals() -> CaseResult {
     let server = declared().await;
     let problem = server.get("/v1/read-models/case").await.problem(404, "LS0018");
     assert_eq!(problem.members["nearest"], "cases");
+    let problem = server.call("DELETE", "/v1/read-models/$streams", &[], "").await.problem(400, "LS0015");
+    assert!(problem.detail.contains("built in"), "{}", problem.detail);
     let problem = server.get("/v1/read-models/cases?statu=active").await.problem(400, "LS0015");
     assert_eq!(problem.members["nearest"], "status");
     server.get("/v1/read-models/cases?amount=many").await.problem(400, "LS0015");
