@@ -128,6 +128,10 @@ async fn refusals() -> CaseResult {
     let filter = r#"{"filter":{"eq":{"field":"stauts","value":"active"}}}"#;
     let problem = server.post("/v1/read-models/cases/query", filter).await.problem(400, "LS0019");
     assert!(problem.detail.contains("status"), "{}", problem.detail);
+    for (size, status, code) in [("0", 400, "LS0015"), ("100000000", 413, "LS0014")] {
+        let problem = server.get(&format!("/v1/read-models/cases?size={size}")).await.problem(status, code);
+        assert!(problem.detail.contains("a page holds 1 to"), "{}", problem.detail);
+    }
     server.get("/v1/read-models/cases?at_least=1").await.problem(409, "LS0017");
     let problem = server
         .call("PUT", "/v1/read-models", &[], "[read_model]\nnam = \"x\"\n")
