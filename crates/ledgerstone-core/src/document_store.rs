@@ -227,9 +227,17 @@ pub enum DocumentStoreError {
         /// The collection with the most similar name.
         nearest: Option<CollectionName>,
     },
-    /// A filter, an order or a page is not valid for the collection.
+    /// A filter or an order is not valid for the collection.
     #[error("{0}")]
     InvalidSelect(String),
+    /// A page holds no document, or more than the store gives at once.
+    #[error("a page holds 1 to {limit} documents, and {given} were asked for")]
+    InvalidPage {
+        /// How many were asked for.
+        given: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// A cursor does not belong to the query.
     #[error("the cursor cannot be used: {0}; ask for the first page again")]
     InvalidCursor(String),
@@ -277,6 +285,7 @@ impl DocumentStoreError {
         match self {
             Self::UnknownCollection { .. } => ErrorKind::NotFound,
             Self::InvalidSelect(_)
+            | Self::InvalidPage { .. }
             | Self::InvalidCursor(_)
             | Self::InvalidDefinition(_)
             | Self::InvalidDocument { .. } => ErrorKind::Invalid,
@@ -290,6 +299,8 @@ impl DocumentStoreError {
         match self {
             Self::UnknownCollection { .. } => Code::UnknownReadModel,
             Self::InvalidSelect(_) => Code::InvalidFilter,
+            Self::InvalidPage { given: 0, .. } => Code::InvalidInput,
+            Self::InvalidPage { .. } => Code::TooLarge,
             Self::InvalidCursor(_) => Code::ForeignCursor,
             Self::InvalidDefinition(_) => Code::InvalidDeclaration,
             Self::InvalidDocument { .. } => Code::InvalidInput,

@@ -119,6 +119,9 @@ impl Problem {
                 DocumentStoreError::InvalidCursor(reason.unwrap_or(self.detail))
             }
             Some(Code::InvalidDeclaration) => DocumentStoreError::InvalidDefinition(self.detail),
+            Some(Code::TooLarge | Code::InvalidInput) => {
+                self.page().unwrap_or_else(|| DocumentStoreError::Backend(self.into_backend_error(operation)))
+            }
             _ => DocumentStoreError::Backend(self.into_backend_error(operation)),
         }
     }
@@ -153,6 +156,11 @@ impl Problem {
         let what = SIZES.iter().copied().find(|size| *size == what).unwrap_or("a size");
         let size = |name| self.number(name).and_then(|n| usize::try_from(n).ok()).unwrap_or_default();
         InvalidBatch::TooLarge { what, given: size("given"), limit: size("limit") }
+    }
+
+    fn page(&self) -> Option<DocumentStoreError> {
+        let size = |name| self.number(name).and_then(|n| usize::try_from(n).ok());
+        Some(DocumentStoreError::InvalidPage { given: size("given")?, limit: size("limit")? })
     }
 
     fn stream(&self) -> Option<StreamId> {
@@ -273,6 +281,9 @@ impl From<&DocumentStoreError> for Problem {
                 }
             }
             DocumentStoreError::InvalidCursor(reason) => problem.with("reason", reason.as_str()),
+            DocumentStoreError::InvalidPage { given, limit } => {
+                problem.with("given", *given).with("limit", *limit)
+            }
             _ => problem,
         }
     }

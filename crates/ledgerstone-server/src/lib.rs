@@ -19,6 +19,7 @@ pub mod log_digest;
 pub mod output;
 pub mod progress_bar;
 pub mod read_model_desk;
+mod read_model_watch;
 pub mod remote;
 pub mod serve;
 pub mod settings;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::compose::{self, Opened};
 use crate::failure::Failure;
 use crate::progress_bar::ProgressBar;
+use crate::read_model_watch::{number, unfinished, watch};
 use crate::remote::Remote;
 
 /// Answers in JSON, the same on either side.
@@ -55,6 +56,14 @@ impl ReadModelDesk {
         match &self.side {
             Side::Own(own) => value(&own.status(name).await?),
             Side::Server(server) => server.get(&path(name, "/status")).await,
+        }
+    }
+
+    /// Fills a read model up to the head that stands now, or waits until the server has done it.
+    pub async fn fill(&self, name: &CollectionName, bar: &ProgressBar) -> Result<(), Failure> {
+        match &self.side {
+            Side::Own(_) => self.catch_up(name, bar).await,
+            Side::Server(server) => watch(server, &path(name, "/status"), None, bar).await.map(drop),
         }
     }
 
@@ -123,11 +132,22 @@ impl ReadModelDesk {
         }
     }
 
-    /// Builds a read model anew; a server goes on with it by itself.
+    /// Builds a read model anew, or waits until the server has done it.
     pub async fn rebuild(&self, name: &CollectionName, bar: &ProgressBar) -> Result<Value, Failure> {
         match &self.side {
             Side::Own(own) => value(&own.rebuild(name, &|progress| show(bar, progress)).await?),
-            Side::Server(server) => server.post(&path(name, "/rebuild"), &json!({})).await,
+            Side::Server(server) => {
+                let status = path(name, "/status");
+                let old = server.get(&status).await?;
+                server.post(&path(name, "/rebuild"), &json!({})).await?;
+                let rebuilt = watch(server, &status, old.get("definition"), bar).await?;
+                if rebuilt.get("definition") == old.get("definition") {
+                    return Err(unfinished(name, &rebuilt));
+                }
+                let told = |field: &str| rebuilt.get(field).cloned().unwrap_or_default();
+                let (head, lag) = (number(&rebuilt, "head"), number(&rebuilt, "lag"));
+                Ok(json!({ "position": head.saturating_sub(lag), "head": head, "parked": told("parked") }))
+            }
         }
     }
 

@@ -56,7 +56,8 @@ impl Select {
     /// Checks the selection against the generation that it is to read, and reads its cursor.
     ///
     /// Fails with [`DocumentStoreError::InvalidSelect`] if the filter or the order does not fit the
-    /// declared fields or the page is above the limit, and with [`DocumentStoreError::InvalidCursor`]
+    /// declared fields, with [`DocumentStoreError::InvalidPage`] if the page is empty or above the limit,
+    /// and with [`DocumentStoreError::InvalidCursor`]
     /// if the cursor belongs to another filter, order, tenant or generation, or is damaged.
     pub fn check(
         &self,
@@ -64,12 +65,9 @@ impl Select {
         capabilities: &DocumentCapabilities,
     ) -> Result<CheckedSelect, DocumentStoreError> {
         let invalid = DocumentStoreError::InvalidSelect;
-        if self.size == 0 || self.size > capabilities.page_size {
-            let limit = capabilities.page_size;
-            return Err(invalid(format!(
-                "a page holds 1 to {limit} documents, and {} were asked for",
-                self.size
-            )));
+        let (given, limit) = (self.size, capabilities.page_size);
+        if given == 0 || given > limit {
+            return Err(DocumentStoreError::InvalidPage { given, limit });
         }
         let filter = self.filter.check(&definition.fields)?;
         if filter.searches() && !capabilities.search {

@@ -128,6 +128,10 @@ impl ReadModels {
     /// Takes a declared read model away: its declaration, its documents and its parked keys.
     pub async fn undeclare(&self, name: &CollectionName) -> Result<(), ReadModelError> {
         let inner = &self.inner;
+        if inner.find(name).is_some_and(|known| known.lanes.read().origin == Origin::BuiltIn) {
+            let message = format!("read model {name} is built in and cannot be taken away; it may be paused");
+            return Err(ReadModelError::Invalid(message));
+        }
         let _declaring = inner.declaring.lock().await;
         loop {
             let known = Declarations::load(&*inner.events).await?;

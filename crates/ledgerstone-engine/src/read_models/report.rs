@@ -129,7 +129,7 @@ impl Inner {
             let status = ReadModelStatus {
                 description: lanes.description.clone(),
                 origin: lanes.origin,
-                state: state(model, &lanes),
+                state: state(model, &lanes, checkpoint.is_some() || lag == 0),
                 definition: Some(live.definition),
                 fields: lanes.live_definition.fields.clone(),
                 checkpoint,
@@ -170,7 +170,7 @@ impl Inner {
     }
 }
 
-fn state(model: &Model, lanes: &Lanes) -> ReadModelState {
+fn state(model: &Model, lanes: &Lanes, fed: bool) -> ReadModelState {
     let stops = |trouble: &Option<crate::read_models::model::Trouble>| {
         trouble.as_ref().is_some_and(|trouble| trouble.stops)
     };
@@ -180,7 +180,7 @@ fn state(model: &Model, lanes: &Lanes) -> ReadModelState {
         ReadModelState::Paused
     } else if lanes.building.is_some() {
         ReadModelState::Building
-    } else if lanes.live.is_none() {
+    } else if lanes.live.is_none() || !fed {
         ReadModelState::Unfed
     } else {
         ReadModelState::Live

@@ -31,7 +31,7 @@ pub enum ReadModelState {
     Paused,
     /// It stopped, and a person must mend something.
     Stopped,
-    /// It answers from what is stored, but nobody here feeds it.
+    /// Nothing of the log has reached it yet, or nobody here feeds it.
     Unfed,
 }
 

@@ -6,14 +6,14 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use futures_util::TryStreamExt as _;
 use ledgerstone::core::{
-    Direction, EventJson, EventType, Hole, LogHead, LogKind, Position, RecordedEvent, Selection,
+    Code, Direction, ErrorKind, EventJson, EventType, Hole, LogHead, LogKind, Position, Problem,
+    RecordedEvent, Selection,
 };
 use ledgerstone::http::Failure;
 
 use crate::api::answer::{Answered, unwritable, with_type};
 use crate::api::call::NDJSON;
 use crate::api::event_line::write_line;
-use crate::api::parameters::refused;
 use crate::api::state::Api;
 
 /// A selection to answer with one page.
@@ -138,10 +138,13 @@ fn page_limit(api: &Api, asked: Option<u64>) -> Result<u64, Failure> {
     match asked {
         None => Ok(api.limits.page_events),
         Some(limit) if limit <= most => Ok(limit),
-        Some(limit) => Err(refused(
-            "limit",
-            format!("{limit} is above the limit of {most}; read on with after=<read_to>"),
-        )),
+        Some(limit) => {
+            let detail = format!(
+                "parameter limit: {limit} is above the limit of {most}; read on with after=<read_to>"
+            );
+            let problem = Problem::new(ErrorKind::Invalid, Code::TooLarge, detail);
+            Err(problem.with("parameter", "limit").into())
+        }
     }
 }
 

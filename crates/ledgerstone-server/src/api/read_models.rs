@@ -81,7 +81,10 @@ pub(crate) async fn rebuild(
     uri: Uri,
 ) -> Answered {
     Parameters::of(&uri, &[])?;
-    status_of(&api, &name).await?;
+    if status_of(&api, &name).await?.paused {
+        let message = format!("read model {name} is paused; resume it first");
+        return Err(failed(ReadModelError::Invalid(message)));
+    }
     let read_models = api.app.read_models.clone();
     let rebuild = async move {
         let rebuilt = read_models.rebuild(&name, &|_| {}).await;

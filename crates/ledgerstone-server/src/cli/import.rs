@@ -84,7 +84,15 @@ impl ImportCommand {
         let summary = run_import(import, &opened, &session.output, stop).await;
         interrupted.abort();
         let store = opened.locator.to_string();
-        conclude(session, &store, &summary?)
+        let (summary, outcome) = summary?;
+        if let Err(failure) = outcome {
+            // What a bad row stopped is told like what bad rows were left out of.
+            if failure.code() == Code::RowsRejected {
+                account(session, &store, &summary)?;
+            }
+            return Err(failure);
+        }
+        conclude(session, &store, &summary)
     }
 
     fn to_import(&self, session: &Session) -> Result<Import, Failure> {
@@ -154,7 +162,7 @@ async fn run_import(
     opened: &Opened,
     output: &Output,
     stop: Arc<AtomicBool>,
-) -> Result<Summary, Failure> {
+) -> Result<(Summary, Result<(), Failure>), Failure> {
     let bar = ProgressBar::bytes(output, "importing", import.size());
     let events = Arc::clone(&opened.backend.events);
     let handle = Handle::current();
@@ -167,13 +175,17 @@ async fn run_import(
     task.await.map_err(anyhow::Error::new)?
 }
 
-fn conclude(session: &mut Session, store: &str, summary: &Summary) -> Result<Exit, Failure> {
+fn account(session: &mut Session, store: &str, summary: &Summary) -> Result<(), Failure> {
     if session.output.json {
         session.output.document(summary)?;
     } else {
         tell(session, store, summary)?;
     }
-    session.output.flush()?;
+    session.output.flush()
+}
+
+fn conclude(session: &mut Session, store: &str, summary: &Summary) -> Result<Exit, Failure> {
+    account(session, store, summary)?;
     if summary.interrupted {
         let message = format!("the import was interrupted after {} rows", grouped(summary.read));
         return Err(Failure::new(ErrorKind::Internal, Code::Internal, message)

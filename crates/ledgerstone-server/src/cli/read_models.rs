@@ -160,7 +160,7 @@ async fn declare(desk: &ReadModelDesk, session: &mut Session, toml: &str) -> Res
     let name = declared.get("name").and_then(Value::as_str).unwrap_or_default();
     let name = CollectionName::new(name)?;
     let bar = ProgressBar::count(&session.output, "filling", None);
-    desk.catch_up(&name, &bar).await?;
+    desk.fill(&name, &bar).await?;
     drop(bar);
     let status = desk.status(&name).await?;
     if let Value::Object(declared) = &mut declared {

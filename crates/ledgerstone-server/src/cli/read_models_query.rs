@@ -14,8 +14,10 @@ use crate::compose::Access;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::json_words::told;
+use crate::output::grouped;
 use crate::progress_bar::ProgressBar;
 use crate::read_model_desk::ReadModelDesk;
+use crate::read_model_watch::number;
 
 /// Read documents by filter, order and page.
 #[derive(Debug, Args)]
@@ -59,10 +61,14 @@ impl Query {
     }
 
     async fn answer(&self, desk: &ReadModelDesk, session: &mut Session) -> Result<(), Failure> {
-        let fields = fields(&desk.status(&self.name).await?);
+        let status = desk.status(&self.name).await?;
+        let fields = fields(&status);
         if !self.as_it_is {
             let bar = ProgressBar::count(&session.output, "catching up", None);
             desk.catch_up(&self.name, &bar).await?;
+        }
+        if number(&status, "lag") > 0 {
+            remark_lag(session, &desk.status(&self.name).await?);
         }
         let mut select = SelectJson {
             filter: self.to_filter(&fields)?,
@@ -132,6 +138,17 @@ impl Query {
             Ok(OrderBy { field: FieldName::new(field.unwrap_or(name))?, descending: field.is_some() })
         });
         order.collect()
+    }
+}
+
+/// Says that newer events are missing from the answer, if some are.
+fn remark_lag(session: &Session, status: &Value) {
+    let lag = number(status, "lag");
+    if lag > 0 {
+        let never = status.get("checkpoint").is_none_or(Value::is_null);
+        let filled = if never { "not filled yet" } else { "not up to date" };
+        let events = if lag == 1 { "event" } else { "events" };
+        session.output.remark(format!("{filled}: {} {events} behind", grouped(lag)));
     }
 }
 

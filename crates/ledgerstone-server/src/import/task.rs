@@ -51,7 +51,7 @@ pub struct Import {
     pub batch_rows: usize,
 }
 
-/// What an import did: `read` is the sum of `accepted`, `already_there` and `rejected`.
+/// What an import did: `read` is the sum of `accepted`, `already_there` and `rejected`, unless it ended early.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Summary {
     /// The name of the source.
@@ -96,31 +96,34 @@ const CHUNK_BYTES: usize = 8 * 1024 * 1024;
 impl Import {
     /// Imports; blocks, so it must not be called on the runtime's own threads.
     ///
-    /// Whatever stops it, what was recorded is consistent, and the same call again goes on.
+    /// Whatever stops it, what was recorded is consistent, and the same call again goes on. A failure beside the
+    /// account is what ended the run early; the account then tells of what came before.
     pub fn run(
         &self,
         events: &Arc<dyn EventStore>,
         handle: &Handle,
         stop: &AtomicBool,
         progress: &dyn Fn(ImportProgress),
-    ) -> Result<Summary, Failure> {
+    ) -> Result<(Summary, Result<(), Failure>), Failure> {
         let started = Instant::now();
         check_rejects(&self.rejects, &self.input)?;
         let mut run = Run::begin(self, Arc::clone(events), handle.clone())?;
+        let mut outcome = Ok(());
         if run.has_something_new() {
-            let outcome = run.read_all(stop, progress);
+            outcome = run.read_all(stop, progress);
             let settled = run.finish(outcome.is_ok());
-            outcome?;
-            settled?;
+            outcome = outcome.and(settled);
         }
         let mut summary = run.summary;
-        summary.rejects_file = run.rejects.finish(&self.input)?;
+        if outcome.is_ok() {
+            summary.rejects_file = run.rejects.finish(&self.input)?;
+        }
         summary.seconds = started.elapsed().max(Duration::from_millis(1)).as_secs_f64();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate for people")]
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         let rate = (summary.accepted as f64 / summary.seconds) as u64;
         summary.events_per_second = rate;
-        Ok(summary)
+        Ok((summary, outcome))
     }
 
     /// Looks whether the input and the columns that are mapped are there, and whether rejects may be written

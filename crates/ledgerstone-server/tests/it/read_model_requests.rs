@@ -119,6 +119,8 @@ async fn refusals() -> CaseResult {
     let server = declared().await;
     let problem = server.get("/v1/read-models/case").await.problem(404, "LS0018");
     assert_eq!(problem.members["nearest"], "cases");
+    let problem = server.call("DELETE", "/v1/read-models/$streams", &[], "").await.problem(400, "LS0015");
+    assert!(problem.detail.contains("built in"), "{}", problem.detail);
     let problem = server.get("/v1/read-models/cases?statu=active").await.problem(400, "LS0015");
     assert_eq!(problem.members["nearest"], "status");
     server.get("/v1/read-models/cases?amount=many").await.problem(400, "LS0015");
@@ -126,6 +128,10 @@ async fn refusals() -> CaseResult {
     let filter = r#"{"filter":{"eq":{"field":"stauts","value":"active"}}}"#;
     let problem = server.post("/v1/read-models/cases/query", filter).await.problem(400, "LS0019");
     assert!(problem.detail.contains("status"), "{}", problem.detail);
+    for (size, status, code) in [("0", 400, "LS0015"), ("100000000", 413, "LS0014")] {
+        let problem = server.get(&format!("/v1/read-models/cases?size={size}")).await.problem(status, code);
+        assert!(problem.detail.contains("a page holds 1 to"), "{}", problem.detail);
+    }
     server.get("/v1/read-models/cases?at_least=1").await.problem(409, "LS0017");
     let problem = server
         .call("PUT", "/v1/read-models", &[], "[read_model]\nnam = \"x\"\n")

@@ -24,7 +24,7 @@ pub(crate) fn add(trials: &mut Trials) {
     trials.add("read::unknown_parameters_paths_and_methods_are_problems", unknown);
     trials.add("read::a_page_above_the_limit_is_refused", || async {
         let server = running().await;
-        let problem = server.get("/v1/events?limit=10001").await.problem(400, "LS0015");
+        let problem = server.get("/v1/events?limit=10001").await.problem(413, "LS0014");
         assert_eq!(problem.members["parameter"], "limit");
         Ok(())
     });

@@ -404,7 +404,10 @@ impl DocumentStore for Mutant {
         let size = select.size;
         match (self.fault, self.sound.query(select.clone()).await) {
             (Fault::UnknownIsEmpty, Err(DocumentStoreError::UnknownCollection { .. })) => Ok(empty),
-            (Fault::InvalidIsEmpty, Err(DocumentStoreError::InvalidSelect(_))) => Ok(empty),
+            (
+                Fault::InvalidIsEmpty,
+                Err(DocumentStoreError::InvalidSelect(_) | DocumentStoreError::InvalidPage { .. }),
+            ) => Ok(empty),
             (Fault::DamagedCursorsBeginAnew, Err(DocumentStoreError::InvalidCursor(_))) => {
                 self.sound.query(select.cursor(None)).await
             }

@@ -24,6 +24,8 @@ async fn a_declaration_is_recorded_once_and_found_by_every_process() {
     let info = world.models.declare(FIRST).await.expect("declares");
     assert!(info.recorded && !info.rebuilding);
     assert!(!world.models.declare(FIRST).await.expect("declares").recorded, "word for word the same");
+    let status = world.models.status(&name("numbers")).await.expect("status");
+    assert_eq!((status.state, status.lag), (ReadModelState::Unfed, 10), "nothing has reached it yet");
     let another = world.another();
     another.load().await.expect("loads");
     another.catch_up(&name("numbers"), &|_| {}).await.expect("catches up");

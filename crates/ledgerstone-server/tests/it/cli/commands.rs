@@ -5,7 +5,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use ledgerstone_testkit::conformance::{CaseResult, Trials};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Desk, number};
 
@@ -149,6 +149,7 @@ async fn read_models() -> CaseResult {
         let stream = format!("c-{}", n % 3);
         desk.done(&["events", "append", &stream, "Counted", &format!("{{\"n\":{n}}}")]);
     }
+    assert!(desk.done(&["subscriptions", "list"]).contains("unfed"), "nothing has reached the built-in ones");
     desk.write("counters.toml", DECLARATION);
     let checked = desk.done(&["read-models", "check", "counters.toml"]);
     assert!(checked.starts_with("counters: no event would be parked"), "{checked}");
@@ -199,17 +200,20 @@ async fn served() -> CaseResult {
     let server = Served::start(&desk, &[]).await;
     desk.done(&["events", "append", "c-1", "Counted", r#"{"n":7}"#]);
     desk.write("counters.toml", DECLARATION);
-    desk.done(&["read-models", "declare", "counters.toml"]);
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while desk.done(&["read-models", "query", "counters", "--where", "n=7", "--count"]) != "1\n" {
-        assert!(Instant::now() < deadline, "the server does not fill it");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    for verb in ["pause", "resume"] {
-        desk.done(&["subscriptions", verb, "counters"]);
-    }
+    let declared = desk.json(&["read-models", "declare", "counters.toml"]);
+    assert_eq!((&declared["state"], &declared["lag"]), (&json!("live"), &json!(0)), "{declared}");
+    let count = ["read-models", "query", "counters", "--where", "n=7", "--count"];
+    let ended = desk.run(&count);
+    assert_eq!((ended.out.as_str(), ended.err.as_str()), ("1\n", ""));
+    desk.done(&["subscriptions", "pause", "counters"]);
+    desk.run(&["read-models", "rebuild", "counters"]).failed(2, "resume it first");
+    desk.done(&["events", "append", "c-2", "Counted", r#"{"n":7}"#]);
+    let ended = desk.run(&count);
+    assert_eq!((ended.out.as_str(), ended.err.as_str()), ("1\n", "not up to date: 1 event behind\n"));
+    desk.done(&["subscriptions", "resume", "counters"]);
     assert!(desk.done(&["read-models", "parked", "counters"]).contains("KEY"));
-    desk.done(&["read-models", "rebuild", "counters"]);
+    let rebuilt = desk.json(&["read-models", "rebuild", "counters"]);
+    assert_eq!(rebuilt, json!({"position": 2, "head": 2, "parked": 0}));
     desk.run(&["read-models", "query", "counter"]).failed(4, "LS0018");
     desk.run(&["--token", "another-token-of-length", "events", "read"]).failed(2, "LS0026");
     desk.run(&["import", "--restore", "counters.toml"]).failed(2, "LS0015");

@@ -310,8 +310,13 @@ async fn strict() -> CaseResult {
         "log.csv",
         csv("a,X,2011-10-11 13:45:40Z,1\na,,2011-10-11 13:45:40Z,2\na,X,2011-10-11 13:45:40Z,3\n"),
     );
-    let ended = desk.run(&[&["import", "log.csv", "--strict"], &MAP[..]].concat());
+    let strict = [&["import", "log.csv", "--strict", "--batch", "1"], &MAP[..]].concat();
+    let ended = desk.run(&strict);
     ended.failed(6, "error[LS0024]: line 3: type is missing");
+    let lines: Vec<_> = ended.out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).collect();
+    assert!(lines.contains(&vec!["read", "2", "rows"]), "{}", ended.out);
+    assert!(lines.contains(&vec!["accepted", "1", "events"]), "{}", ended.out);
+    assert_eq!(account(&desk.json(&strict)), [2, 0, 1, 1], "the row before it is there");
     assert!(!desk.path("log.csv.rejects.ndjson").exists());
     let bad_map = ["import", "log.csv", "--map", "stream=case", "--map", "type=at"];
     desk.run(&bad_map).failed(2, "\"case:id\"?");

@@ -55,7 +55,7 @@ async fn a_page_outside_its_limits_is_refused(fresh: FreshDocuments) -> CaseResu
     let store = fresh.store;
     let id = with_clients(&*store.writer).await?;
     let limit = store.reader.capabilities().page_size;
-    let refused = |error: &DocumentStoreError| matches!(error, DocumentStoreError::InvalidSelect(_));
+    let refused = |error: &DocumentStoreError| matches!(error, DocumentStoreError::InvalidPage { .. });
     for size in [0, limit + 1, usize::MAX] {
         must_fail(store.reader.query(Select::from(id.clone()).size(size)).await, refused)?;
     }
