@@ -107,7 +107,8 @@ fn write(shared: &Shared, closed: &Active) -> Result<SegmentRun, LogError> {
         save_places(&*shared.disk, &closed.segment, &places)?;
         places.bytes()
     };
-    let run = write_run(&*shared.disk, &closed.segment, &closed.tail.read(), closed.tail.read().head())?;
+    let tail = closed.tail.read();
+    let run = write_run(&*shared.disk, &closed.segment, &tail, tail.head())?;
     shared.keep_warm(&closed.segment, bytes);
     Ok(run)
 }

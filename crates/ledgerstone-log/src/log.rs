@@ -100,13 +100,13 @@ fn open_runs(
     let heads: Vec<Heads> = next_heads.collect();
     let names = disk.names().map_err(LogError::disk("listing", "the folder"))?;
     let mut kept: Vec<(u64, u64, u64)> = names.iter().filter_map(|name| parse_run_name(name)).collect();
+    // The widest first.
+    kept.sort_unstable_by_key(|(_, last, _)| std::cmp::Reverse(*last));
     let mut runs: Vec<SegmentRun> = Vec::new();
     let mut at = 0;
     while let Some(segment) = closed.get(at) {
         let number = segment.header.number;
         let mut found = None;
-        // The widest first.
-        kept.sort_unstable_by_key(|(_, last, _)| std::cmp::Reverse(*last));
         for (first, last, mark) in kept.iter().filter(|(first, ..)| *first == number) {
             let inside: Vec<_> =
                 closed.iter().skip(at).take_while(|segment| segment.header.number <= *last).collect();

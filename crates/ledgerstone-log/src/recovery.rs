@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ledgerstone_core::{Heads, LogIdentity, RecordedEvent, Timestamp};
+use ledgerstone_core::{Heads, LogIdentity, RecordedEvent, Tenant, Timestamp};
 use parking_lot::RwLock;
 
 use crate::appender::{Active, PARTIAL};
@@ -215,7 +215,7 @@ impl Newest {
         let mut vouched = header.batches_at;
         let mut scanner = Scanner::new(&*file, &name, header.salt, size);
         let hasher = TermHasher::new(header.seed);
-        let mut torn = false;
+        let (mut torn, mut tenant) = (false, None);
         let end = loop {
             match scanner.next()? {
                 Found::Frame(at, frame) => {
@@ -230,6 +230,8 @@ impl Newest {
                         heads.set(log, position);
                         places.push(log, position, checksum_place(at));
                         let event = RecordedEvent::trusted(bytes::Bytes::copy_from_slice(record));
+                        take_tenant(&mut state, &mut tenant, &event)
+                            .ok_or_else(|| wrong("an event is nobody's"))?;
                         recorded_at = recorded_at.max(event.recorded_at());
                         indexing.add(&event, &mut tail);
                     }
@@ -271,16 +273,17 @@ impl Newest {
 
 fn take_state(state: &mut State, frame: &Frame<'_>) -> Option<()> {
     match frame.header.kind {
-        FrameKind::TakenOver => state.take_part(frame.marks())?,
-        FrameKind::Batch => state.take_changes(frame.marks())?,
+        FrameKind::TakenOver => state.take_part(frame.marks()),
+        FrameKind::Batch => state.take_changes(frame.marks()),
     }
-    let mut last = None;
-    for (_, record) in frame.records() {
-        let event = RecordedEvent::trusted(bytes::Bytes::copy_from_slice(record));
-        if last.as_deref() != Some(event.tenant()) {
-            state.add_tenant(&ledgerstone_core::Tenant::new(event.tenant()).ok()?);
-            last = Some(event.tenant().to_owned());
-        }
+}
+
+/// Notes whose an event is; nothing if that cannot be anybody.
+fn take_tenant(state: &mut State, last: &mut Option<Tenant>, event: &RecordedEvent) -> Option<()> {
+    if last.as_ref().map(Tenant::as_str) != Some(event.tenant()) {
+        let tenant = Tenant::new(event.tenant()).ok()?;
+        state.add_tenant(&tenant);
+        *last = Some(tenant);
     }
     Some(())
 }

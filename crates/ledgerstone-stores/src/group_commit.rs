@@ -204,3 +204,19 @@ impl<L: CommitLog> Writer<L> {
         }
     }
 }
+
+/// Answers every batch of a group that failed as a whole.
+pub(crate) fn refuse(
+    batches: &[Staged],
+    error: &BackendError,
+    why: impl Fn(BackendError) -> EventStoreError,
+) -> Vec<Verdict> {
+    tracing::error!(%error, batches = batches.len(), "a group of appends failed");
+    batches.iter().map(|_| Err(why(told_again(error)))).collect()
+}
+
+/// Returns an error as it was told before, as errors cannot be cloned; its source was logged.
+pub(crate) fn told_again(error: &BackendError) -> BackendError {
+    BackendError::new(error.kind(), error.backend(), error.operation(), error.message())
+        .with_code(error.code())
+}

@@ -14,7 +14,7 @@ use crate::decide::{Changes, Ledger, Verdict, condition_sees, decide};
 use crate::file::failure::failed;
 use crate::file::plan::{Planner, Source, Walk};
 use crate::file::shared::Shared;
-use crate::group_commit::CommitLog;
+use crate::group_commit::{CommitLog, refuse};
 use crate::removals::Removals;
 use crate::staged::{Staged, StagedAppend};
 use crate::stream_cache::StreamCache;
@@ -255,17 +255,4 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.appender.close();
     }
-}
-
-fn refuse(
-    batches: &[Staged],
-    error: &BackendError,
-    why: impl Fn(BackendError) -> EventStoreError,
-) -> Vec<Verdict> {
-    tracing::error!(%error, batches = batches.len(), "a group of appends failed");
-    let again = || {
-        BackendError::new(error.kind(), error.backend(), error.operation(), error.message())
-            .with_code(error.code())
-    };
-    batches.iter().map(|_| Err(why(again()))).collect()
 }

@@ -6,7 +6,7 @@ use ledgerstone_core::{BackendError, Code, EventStoreError, Heads, LogKind, Posi
 use rusqlite::Connection;
 
 use crate::decide::{Verdict, decide};
-use crate::group_commit::CommitLog;
+use crate::group_commit::{CommitLog, refuse, told_again};
 use crate::removals::Removals;
 use crate::sqlite::checkpointer::Checkpointer;
 use crate::sqlite::events::id_index::IdIndex;
@@ -224,18 +224,4 @@ impl CommitLog for Writer {
             }
         }
     }
-}
-
-fn refuse(
-    batches: &[Staged],
-    error: &BackendError,
-    why: impl Fn(BackendError) -> EventStoreError,
-) -> Vec<Verdict> {
-    tracing::error!(%error, batches = batches.len(), "a group of appends failed");
-    batches.iter().map(|_| Err(why(told_again(error)))).collect()
-}
-
-fn told_again(error: &BackendError) -> BackendError {
-    BackendError::new(error.kind(), error.backend(), error.operation(), error.message())
-        .with_code(error.code())
 }
