@@ -45,7 +45,9 @@ const VERBS: &[Verb] = &[
         does: &[
             "Kills an import again and again (20 times unless told), then lets the",
             "disk fail as often, and compares the store with one that was never",
-            "disturbed. Tells 5,000 stories of the log on a simulated disk besides.",
+            "disturbed; does the same to a server under concurrent appends, and",
+            "holds the store to what it told. Over file: and sqlite:; then tells 5,000",
+            "stories of the log on a simulated disk.",
         ],
     },
     Verb {

@@ -9,14 +9,18 @@ mod failing_disk;
 mod feature;
 mod format;
 mod help;
+mod http_call;
 mod product;
 mod scratch;
+mod served;
 mod services;
 mod setup;
+mod store;
 mod tally;
 mod terminal;
 mod test;
 mod tidy;
+mod told;
 
 use std::env;
 use std::process::ExitCode;
