@@ -5,6 +5,7 @@
 
 mod event_mutants;
 mod faulty;
+mod histories;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Once};

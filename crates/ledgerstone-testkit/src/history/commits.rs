@@ -94,10 +94,7 @@ fn place<'a>(asked: &mut [Asked<'a>], log: &'a [RecordedEvent], kind: LogKind) -
         let last = rest.iter().position(RecordedEvent::is_batch_last);
         let run = last.and_then(|last| rest.get(..=last));
         let Some(run) = run else {
-            return Err(super::violation::Violation::of(
-                1,
-                format_args!("the batch at {at} has no end"),
-            ));
+            return Err(super::violation::Violation::of(1, format_args!("the batch at {at} has no end")));
         };
         let ids: Vec<Uuid> = run.iter().map(RecordedEvent::id).collect();
         let number = by_ids.get(&ids).copied();
@@ -118,8 +115,7 @@ fn place<'a>(asked: &mut [Asked<'a>], log: &'a [RecordedEvent], kind: LogKind) -
 
 /// Checks that a batch is there whole or not at all, and says what was asked.
 fn check_whole(asked: &Asked<'_>) -> Checked {
-    let acknowledged =
-        asked.attempts.iter().any(|attempt| matches!(attempt.outcome, Outcome::Appended(_)));
+    let acknowledged = asked.attempts.iter().any(|attempt| matches!(attempt.outcome, Outcome::Appended(_)));
     if !asked.is_recorded() {
         holds!(15, !acknowledged, "an acknowledged batch is not there: {:?}", asked.batch);
         return Ok(());
@@ -177,13 +173,17 @@ pub(super) fn in_order<'a, 'b>(asked: &'b [Asked<'a>]) -> Checked<Vec<&'b Asked<
             // A batch of both counts comes when it is its turn in both.
             let its_turn = COUNTS.iter().all(|other| {
                 batch.events_of(*other).is_empty()
-                    || chains[*other as usize].get(at[*other as usize]).is_some_and(|head| std::ptr::eq(*head, batch))
+                    || chains[*other as usize]
+                        .get(at[*other as usize])
+                        .is_some_and(|head| std::ptr::eq(*head, batch))
             });
             (its_turn && batch.from <= due).then_some(batch)
         });
         let Some(next) = next else {
             let stands = at.map(|at| at + 1);
-            let what = format_args!("the order contradicts what callers knew, from batches {stands:?} of the counts on");
+            let what = format_args!(
+                "the order contradicts what callers knew, from batches {stands:?} of the counts on"
+            );
             return Err(super::violation::Violation::of(5, what));
         };
         for log in COUNTS {

@@ -1,6 +1,6 @@
 //! Who knew what, and when: what was acknowledged, read or told of is known from then on.
 
-use ledgerstone_core::{Heads, LogKind, Position};
+use ledgerstone_core::{Direction, Heads, LogKind, Position};
 
 use super::attempt::{Reading, Span};
 use super::commits::{Asked, COUNTS};
@@ -36,7 +36,10 @@ pub(super) fn note_what_was_seen(history: &History, asked: &mut [Asked<'_>]) {
 
 /// Returns the furthest position that a reading shows to be there.
 fn furthest(reading: &Reading) -> Position {
-    reading.frames.iter().flat_map(|frame| &frame.events).map(|event| event.position()).max().unwrap_or_default()
+    let events = reading.frames.iter().flat_map(|frame| &frame.events).map(|event| event.position());
+    let forwards = reading.selection.direction == Direction::Forwards;
+    let passed = reading.frames.iter().map(|frame| frame.read_to).filter(|_| forwards);
+    events.chain(passed).max().unwrap_or_default()
 }
 
 /// Returns the heads that a call in this span must have found at least: of what somebody knew before it.
@@ -55,7 +58,10 @@ pub(super) fn check_head(order: &[&Asked<'_>], log: LogKind, head: Position, spa
     }
     let batch = order.iter().find(|batch| batch.last().of(log) >= head);
     let Some(batch) = batch else {
-        return Err(Violation::of(6, format_args!("{log:?} was found to end at {head}, which is beyond its end")));
+        return Err(Violation::of(
+            6,
+            format_args!("{log:?} was found to end at {head}, which is beyond its end"),
+        ));
     };
     let last = batch.last().of(log);
     holds!(6, last == head, "{log:?} was found to end at {head}, within the batch that ends at {last}");

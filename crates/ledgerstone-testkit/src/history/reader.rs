@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
-use ledgerstone_core::{EventType, LogKind, Position, Query, QueryItem, Selection, StreamId, Tag, TenantScope};
+use ledgerstone_core::{
+    EventType, LogKind, Position, Query, QueryItem, Selection, StreamId, Tag, TenantScope,
+};
 
 use super::attempt::{Sighting, Span};
 use super::recorder::{Recorder, read_to};
