@@ -10,15 +10,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::checkout::{self, Checkout};
+use crate::checkout::Checkout;
 use crate::failing_disk::FailingDisk;
+use crate::histories;
 use crate::product::Product;
 use crate::scratch::Scratch;
 use crate::served;
 use crate::store::{Scheme, Store};
+use crate::stories;
 use crate::terminal::{heading, say};
 
-/// How many life stories of the log are told.
+/// How many life stories of the log `crash` tells.
 const STORIES: u64 = 5_000;
 
 /// One comparison of an undisturbed import with disturbed ones.
@@ -62,7 +64,7 @@ pub(crate) fn run(checkout: &Checkout, words: &[String]) -> Result<()> {
         heading(format!("{scheme:?}"));
         hit(&product, Trial::of(scheme, kills))?;
     }
-    stories(checkout)
+    stories::tell(checkout, STORIES)
 }
 
 /// Kills and fails imports and servers over one kind of store.
@@ -77,19 +79,8 @@ fn hit(product: &Product, trial: Trial) -> Result<()> {
 }
 
 /// Returns a seed that was never used before.
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs())
-}
-
-/// Tells life stories of the log on a simulated disk, from seeds that were never told before.
-fn stories(checkout: &Checkout) -> Result<()> {
-    heading(format!("{STORIES} stories of the log on a simulated disk"));
-    let first = now();
-    let mut command = checkout.cargo(&["test", "--release", "--locked", "-p", "ledgerstone-log", "--lib"]);
-    command.args(["whatever_the_disk_does", "--", "--nocapture"]);
-    command.env("LEDGERSTONE_STORIES", STORIES.to_string());
-    command.env("LEDGERSTONE_FIRST_STORY", first.to_string());
-    checkout::run(&mut command, "the stories of the log")
 }
 
 /// Repeats rounds of twenty kills, each over other data, for as many minutes as `words` say.
@@ -103,6 +94,8 @@ pub(crate) fn soak(checkout: &Checkout, words: &[String]) -> Result<()> {
         for scheme in Scheme::ALL {
             hit(&product, Trial::of(scheme, 20))?;
         }
+        stories::tell(checkout, 1_000)?;
+        histories::check(checkout, 50)?;
     }
     say(format!("{rounds} rounds, {} s, no difference", begun.elapsed().as_secs()));
     Ok(())

@@ -51,8 +51,18 @@ const VERBS: &[Verb] = &[
         ],
     },
     Verb {
+        usage: "fuzz [SECONDS] [TARGET]",
+        does: &[
+            "Builds the fuzz targets for libFuzzer and runs each for SECONDS (30 unless",
+            "told), or one of them; `import` is run only by its name.",
+        ],
+    },
+    Verb {
         usage: "soak [MINUTES]",
-        does: &["Repeats crash with ever other data until the time is up (10 minutes)."],
+        does: &[
+            "Repeats crash with ever other data, and histories of many callers, until",
+            "the time is up (10 minutes).",
+        ],
     },
     Verb { usage: "services list", does: &["Lists the servers that tests can start for themselves."] },
     Verb { usage: "help", does: &["Prints this."] },
