@@ -15,6 +15,7 @@ mod numbering;
 mod random_history;
 mod removal;
 mod repetition;
+mod retention;
 mod selecting;
 mod settled;
 mod tenants;
@@ -42,6 +43,7 @@ pub fn suite() -> Suite<Arc<dyn EventStore>> {
         histories::cases(),
         awake::cases(),
         removal::cases(),
+        retention::cases(),
         marks::cases(),
         tenants::cases(),
         limits::cases(),
