@@ -116,11 +116,10 @@ async fn finish(recorder: &Recorder) -> Result<History, CaseError> {
     }
     let heads = recorder.head().await?;
     let marks = store.marks(scope, "").await?;
-    let take = std::mem::take::<Vec<_>>;
     Ok(History {
         attempts: std::mem::take(&mut *recorder.attempts.lock()),
         readings: std::mem::take(&mut *recorder.readings.lock()),
-        sightings: take(&mut *recorder.sightings.lock()),
+        sightings: std::mem::take(&mut *recorder.sightings.lock()),
         log,
         heads,
         marks,
