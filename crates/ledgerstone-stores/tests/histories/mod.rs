@@ -49,9 +49,9 @@ async fn tell(scheme: &'static str, parameters: &'static str) -> CaseResult {
             again.close().await;
         }
     }
-    println!(
+    say(&format!(
         "{histories} histories of {scheme}{parameters} from seed {first}: {answers:?} appended, refused, unknown"
-    );
+    ));
     Ok(())
 }
 
@@ -72,4 +72,9 @@ async fn open(scheme: &str, parameters: &str, place: &Path) -> Result<Backend, C
         scheme => format!("{scheme}:{}{parameters}", place.display()).parse()?,
     };
     Ok(ledgerstone_stores::open(&locator, &Resources::default()).await?)
+}
+
+#[expect(clippy::print_stdout, reason = "what a long run did is its result")]
+fn say(line: &str) {
+    println!("{line}");
 }
