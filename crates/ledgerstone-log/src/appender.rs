@@ -21,6 +21,7 @@ use crate::segment_header::{HEADER_BYTES, SegmentHeader, segment_name};
 use crate::shared::Shared;
 use crate::state::{MarkAfter, encode_mark};
 use crate::tail::{Entry, Tail};
+use crate::watermark::{Publisher, Watermark};
 
 /// How the name of a file ends that is not whole yet.
 pub(crate) const PARTIAL: &str = ".partial";
@@ -52,6 +53,7 @@ pub struct NewEvent<'a> {
 pub struct Appender {
     shared: Arc<Shared>,
     indexer: Indexer,
+    publisher: Publisher,
     active: Active,
     /// Which log new segments belong to.
     identity: LogIdentity,
@@ -95,10 +97,12 @@ impl Appender {
     ) -> Self {
         let written = *shared.durable.read();
         let identity = shared.identity;
-        Self {
+        let publisher = Publisher::open(&*shared.disk);
+        let mut appender = Self {
             identity,
             shared,
             indexer,
+            publisher,
             active,
             buffer: Vec::new(),
             frame: 0,
@@ -113,7 +117,9 @@ impl Appender {
             tenants: Vec::new(),
             newest_number,
             broken: false,
-        }
+        };
+        appender.publish();
+        appender
     }
 
     /// Returns the newest positions, those that were put since the last commit included.
@@ -247,6 +253,17 @@ impl Appender {
         Ok(())
     }
 
+    /// Tells who reads beside this process how far the log is durable; it syncs nothing and cannot fail.
+    pub fn publish(&mut self) {
+        let segment = &self.active.segment;
+        self.publisher.publish(Watermark {
+            log: segment.header.log,
+            segment: segment.header.number,
+            end: segment.end(),
+            heads: *self.shared.durable.read(),
+        });
+    }
+
     /// Says before a batch is begun that its first position is this one: a large gap needs a new segment.
     pub fn leap(&mut self, heads: Heads) -> Result<(), CommitError> {
         let far = |log| heads.of(log).0.saturating_sub(self.written.of(log).0) > MOST_GAP;
@@ -278,6 +295,7 @@ impl Appender {
             tracing::warn!(%error, "the log was not closed in order; it opens all the same");
         }
         trim(&self.active);
+        self.publish();
         self.indexer.close();
     }
 

@@ -2,6 +2,7 @@
 
 mod appender;
 mod disk;
+mod extent;
 mod failure;
 mod frame;
 mod index;
@@ -25,9 +26,11 @@ mod story_tests;
 mod tail;
 mod terms;
 mod verify;
+mod watermark;
 
 pub use appender::{Appender, CommitError, NewEvent};
 pub use disk::{Disk, DiskFile};
+pub use extent::{Extent, Stretch, extent};
 pub use failure::LogError;
 pub use index::{Covers, IndexError, Run, RunBuilder, merge};
 pub use index_view::IndexView;
@@ -39,4 +42,5 @@ pub use recovery::{Cut, Report};
 pub use shared::Options;
 pub use tail::{Entry, Tail};
 pub use terms::{ItemTerms, TermHasher, id_key};
-pub use verify::verify;
+pub use verify::{verify, verify_some};
+pub use watermark::Watermark;

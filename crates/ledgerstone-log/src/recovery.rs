@@ -13,11 +13,12 @@ use crate::frame::{Frame, FrameKind};
 use crate::indexer::parse_run_name;
 use crate::places::Places;
 use crate::scanner::{Found, Scanner};
-use crate::segment::{OpenSegment, Segment, UNCHECKED, checksum_place, place_of, places_number};
+use crate::segment::{OpenSegment, Segment, UNCHECKED, checksum_place, later, place_of, places_number};
 use crate::segment_header::{HEADER_BYTES, SegmentHeader, segment_name, segment_number};
 use crate::state::State;
 use crate::tail::{Entry, Tail};
 use crate::terms::{TermHasher, id_key};
+use crate::watermark::{WATERMARK, Watermark};
 
 /// What opening a log found and did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,7 +67,10 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Option<Recovered>, LogError> {
     }
     let numbers: Vec<u64> = names.iter().filter_map(|name| segment_number(name)).collect();
     let Some(newest_number) = numbers.iter().max().copied() else {
-        let left = names.iter().find(|name| name.ends_with(".places") || name.ends_with(".index"));
+        let is_left = |name: &&String| {
+            name.ends_with(".places") || name.ends_with(".index") || *name == WATERMARK
+        };
+        let left = names.iter().find(is_left);
         return match left {
             Some(left) => Err(LogError::Mixed(format!(
                 "{left} is there, but no segment is; bring the segments (*.log) back, or empty the folder"
@@ -79,12 +83,33 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Option<Recovered>, LogError> {
     let Some(newest) = chain.last().copied() else { return Ok(None) };
     let mut segments = closed(disk, &chain)?;
     let mut last = Newest::read(disk, newest)?;
+    check_reach(disk, &last)?;
     last.settle(disk, &mut report)?;
     let Newest { segment, open, tail, state, heads, recorded_at, .. } = last;
     segments.push(Arc::clone(&segment));
     let active = Active { segment, open, tail: Arc::new(RwLock::new(tail)) };
     let (identity, seed) = (newest.log, newest.seed);
     Ok(Some(Recovered { identity, seed, segments, active, state, heads, recorded_at, newest_number, report }))
+}
+
+/// Refuses a log that ends before what its owner told to be durable: acknowledged events are gone.
+fn check_reach(disk: &dyn Disk, newest: &Newest) -> Result<(), LogError> {
+    // It is told without a sync, so it may be older than the log, and never newer.
+    let Ok(Some(mark)) = Watermark::read(disk) else { return Ok(()) };
+    let (found, header) = (newest.heads, newest.segment.header);
+    if mark.log != header.log || later(found, mark.heads) == found {
+        return Ok(());
+    }
+    let Heads { application, system } = mark.heads;
+    Err(LogError::damaged(
+        &newest.segment.name,
+        newest.segment.end(),
+        format!(
+            "the log ends at {} application and {} system events, and {application} and {system} were durable \
+             once; bring the missing bytes back, or delete the file {WATERMARK} to go on without them",
+            found.application, found.system
+        ),
+    ))
 }
 
 /// Refuses a folder whose newest segment was closed once: what came after it is gone.
@@ -235,7 +260,7 @@ impl Newest {
                         recorded_at = recorded_at.max(event.recorded_at());
                         indexing.add(&event, &mut tail);
                     }
-                    heads = crate::segment::later(heads, frame.header.heads);
+                    heads = later(heads, frame.header.heads);
                     vouched = vouched.max(u64::from(frame.header.durable));
                 }
                 Found::End(at) if at >= header.batches_at => break at,

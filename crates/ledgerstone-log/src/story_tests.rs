@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::appender::{Appender, CommitError, NewEvent};
 use crate::disk::Disk as _;
+use crate::extent::extent;
 use crate::failure::LogError;
 use crate::log::{LogReader, Opened, open};
 use crate::page::Page;
@@ -24,6 +25,7 @@ use crate::shared::Options;
 use crate::simulated_disk::{Cause, Fault, Operation, SimulatedDisk};
 use crate::tail::Entry;
 use crate::terms::{TermHasher, id_key};
+use crate::watermark::Watermark;
 
 /// Numbers that look random and come back for the same seed (SplitMix64, Steele et al. 2014).
 #[derive(Debug)]
@@ -234,6 +236,10 @@ impl Story {
             group.push(put);
         }
         let committed = appender.commit();
+        if self.seed % 4 != 0 {
+            appender.publish();
+        }
+        self.check_watermark(&reader);
         self.log = Some((reader, appender));
         match committed {
             Ok(()) => {
@@ -251,6 +257,19 @@ impl Story {
                 self.trace.push(format!("indeterminate: {error}"));
                 self.uncertain = group;
             }
+        }
+    }
+
+    /// Holds what others are told to what is durable, and what they find to it.
+    fn check_watermark(&self, reader: &LogReader) {
+        let told = Watermark::read(&self.disk).unwrap_or_else(|error| self.fail(error));
+        let Some(told) = told else { return };
+        if crate::segment::later(told.heads, reader.heads()) != reader.heads() {
+            self.fail(format!("{told:?}, and {:?} is durable", reader.heads()));
+        }
+        match extent(&self.disk, true) {
+            Ok(Some(extent)) if extent.heads == told.heads && extent.log == told.log => {}
+            other => self.fail(format!("{told:?}, and there is {other:?}")),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The command line: `ledgerstone <noun> <verb>`, and what every command shares.
 
+mod backup;
 mod bench;
 mod completions;
 mod demo;
@@ -15,6 +16,7 @@ mod import_restore;
 mod read_models;
 mod read_models_query;
 mod read_models_report;
+mod restore;
 mod selection_arguments;
 mod serve;
 mod streams;
@@ -112,6 +114,10 @@ enum Noun {
     Import(import::ImportCommand),
     /// Export events as NDJSON
     Export(export::ExportCommand),
+    /// Copy the store into a folder, while it is written to, and check such copies
+    Backup(backup::BackupCommand),
+    /// Make a store of a backup
+    Restore(restore::RestoreCommand),
     /// Look whether all is well, without changing anything
     Doctor(doctor::Doctor),
     /// Measure what this build does on this machine
@@ -215,6 +221,8 @@ async fn execute(cli: Cli) -> Result<Exit, Failure> {
         Noun::Subscriptions(command) => command.run(session).await,
         Noun::Import(command) => command.run(session).await,
         Noun::Export(command) => command.run(session).await,
+        Noun::Backup(command) => command.run(session).await,
+        Noun::Restore(command) => command.run(session).await,
         Noun::Doctor(_) => Ok(Exit::Done),
         Noun::Bench(command) => command.run(session).await,
         Noun::Explain(command) => command.run(session),

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use ledgerstone::core::{Clock, Code, ErrorKind, HttpClient, IdSource, Locator, SystemClock, TimeOrderedIds};
 use ledgerstone::engine::{ReadModelOptions, ReadModels};
 use ledgerstone::http::{ClientOptions, ReqwestClient};
-use ledgerstone::stores::{self, Backend, Inspection, Owner, Resources, Restore, inspect, open, owner_of};
+use ledgerstone::stores::{
+    self, Backend, BackupChecked, BackupRestored, BackupTaken, Inspection, Owner, Resources, Restore, Watch,
+    inspect, open, owner_of,
+};
 
 use crate::app::App;
 use crate::failure::Failure;
@@ -42,10 +45,7 @@ pub async fn open_store(settings: &Settings, access: Access) -> Result<Opened, F
         return open_at(settings, locator).await;
     }
     if access == Access::Read && is_missing(&settings.store) {
-        let message = format!("there is no store at {}", settings.store);
-        return Err(Failure::not_found(message).with_help(
-            "name the store with --store or LEDGERSTONE__STORE; ledgerstone doctor shows what is used",
-        ));
+        return Err(missing(&settings.store));
     }
     open_at(settings, settings.store.clone()).await
 }
@@ -126,6 +126,30 @@ pub fn can_restore(locator: &Locator) -> Result<bool, Failure> {
 /// Opens a store to restore into it; it blocks, and takes out what a restore that was killed had put.
 pub fn open_restore(locator: &Locator) -> Result<Box<dyn Restore>, Failure> {
     Ok(stores::restore(locator)?)
+}
+
+/// Takes a backup of a store into a folder, whoever has it open; it blocks.
+pub fn back_up(locator: &Locator, to: &Path, watch: Watch<'_>) -> Result<BackupTaken, Failure> {
+    if is_missing(locator) {
+        return Err(missing(locator));
+    }
+    Ok(stores::back_up(locator, to, clock().now(), watch)?)
+}
+
+/// Reads a whole backup and says what is wrong with it; it blocks.
+pub fn check_backup(from: &Path, watch: Watch<'_>) -> Result<BackupChecked, Failure> {
+    Ok(stores::check_backup(from, watch)?)
+}
+
+/// Makes a store of a backup; it blocks.
+pub fn restore_backup(from: &Path, to: &Locator, watch: Watch<'_>) -> Result<BackupRestored, Failure> {
+    Ok(stores::restore_backup(from, to, watch)?)
+}
+
+fn missing(locator: &Locator) -> Failure {
+    Failure::not_found(format!("there is no store at {locator}")).with_help(
+        "name the store with --store or LEDGERSTONE__STORE; ledgerstone doctor shows what is used",
+    )
 }
 
 /// Tells whether a locator names files on this machine.

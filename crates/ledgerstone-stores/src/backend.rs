@@ -10,6 +10,7 @@ use ledgerstone_core::{
     SystemClock, TimeOrderedIds, nearest,
 };
 
+use crate::backup::Backups;
 use crate::inspection::Inspection;
 use crate::ownership::{Owner, Ownership};
 use crate::restore::Restore;
@@ -110,6 +111,8 @@ pub struct Adapter {
     pub(crate) restore: Option<OpenRestore>,
     /// Looks at the files of what a locator names, where it has files.
     pub(crate) inspect: Option<Inspect>,
+    /// Takes and restores backups, where it has files.
+    pub(crate) backups: Option<&'static Backups>,
 }
 
 /// Every scheme that some build of ledgerstone knows, with the feature that it needs.

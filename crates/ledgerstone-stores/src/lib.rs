@@ -3,6 +3,7 @@
 #![cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "only a store on disk needs all of it"))]
 
 mod backend;
+mod backup;
 mod connection;
 mod cursor;
 mod decide;
@@ -22,6 +23,9 @@ mod staged;
 mod stream_cache;
 
 pub use backend::{Adapter, Backend, Resources, can_restore, has_files, inspect, owner_of, restore};
+pub use backup::{
+    BackupChecked, BackupRestored, BackupTaken, Watch, back_up, check_backup, restore_backup,
+};
 pub use connection::{CallError, Connection, percent_encode};
 pub use group_commit::{CommitLog, GroupCommit, ReadLog, Staged, Verdict};
 pub use inspection::Inspection;

@@ -1,11 +1,14 @@
 //! The `file` store: events in the log engine, documents in SQLite beside it, in one folder.
 
+mod backup;
 mod events;
 pub(crate) mod failure;
 mod plan;
 mod reading;
+mod recover;
 mod restore;
 mod shared;
+mod standing;
 mod writer;
 
 use std::ops::RangeInclusive;
@@ -37,6 +40,7 @@ pub(crate) const ADAPTER: Adapter = Adapter {
     owner: |locator| owner_of_lock(&lock_path(&documents(Path::new(locator.place())))),
     restore: Some(|locator| Ok(Box::new(FileRestore::open(Path::new(locator.place()))?))),
     inspect: Some(inspect),
+    backups: Some(&backup::BACKUPS),
 };
 
 /// How large a segment grows, in bytes.
@@ -67,7 +71,7 @@ pub(crate) fn log(folder: &Path) -> PathBuf {
 /// Reads every segment from front to back.
 fn inspect(locator: &Locator) -> Result<Inspection, BackendError> {
     let folder = log(Path::new(locator.place()));
-    let disk = RealDisk::open(&folder).map_err(|error| io_failure(BACKEND, "verify", &folder, error))?;
+    let disk = RealDisk::read_only(&folder).map_err(|error| io_failure(BACKEND, "verify", &folder, error))?;
     let mut inspection = Inspection::default();
     let mut problem = |problem: &LogError| inspection.problem(problem.to_string());
     let heads = ledgerstone_log::verify(&disk, &mut problem).map_err(failed("verify"))?;

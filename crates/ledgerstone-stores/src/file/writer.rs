@@ -249,6 +249,10 @@ impl CommitLog for Writer {
             }
         }
     }
+
+    fn answered(&mut self) {
+        self.appender.publish();
+    }
 }
 
 impl Drop for Writer {

@@ -22,6 +22,7 @@ pub(crate) const ADAPTER: Adapter = Adapter {
     owner: |_| None,
     restore: None,
     inspect: None,
+    backups: None,
 };
 
 /// The row of `https` locators.

@@ -24,6 +24,7 @@ pub(crate) const ADAPTER: Adapter = Adapter {
     owner: |_| None,
     restore: None,
     inspect: None,
+    backups: None,
 };
 
 fn open(locator: Locator, resources: Resources) -> BoxFuture<'static, Result<Backend, BackendError>> {

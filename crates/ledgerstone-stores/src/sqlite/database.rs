@@ -148,17 +148,25 @@ const IS_BEGUN: &str = "SELECT EXISTS (SELECT 1 FROM meta) OR EXISTS (SELECT 1 F
 
 /// Opens a file of ours to look at it, beside whoever writes to it.
 pub(crate) fn look_at(path: &Path) -> Result<Connection, BackendError> {
+    let connection = look_at_documents(path)?;
+    let is_begun = |row: &rusqlite::Row<'_>| row.get(0);
+    if connection.query_row(IS_BEGUN, [], is_begun).map_err(failed("open"))? {
+        return Ok(connection);
+    }
+    Err(not_begun(path))
+}
+
+/// Does as [`look_at`] with a file that may hold documents and no log.
+pub(crate) fn look_at_documents(path: &Path) -> Result<Connection, BackendError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed("open"))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed("open"))?;
-    let is_begun = |row: &rusqlite::Row<'_>| row.get(0);
-    if steps_taken(&connection, path)? == STEPS.len()
-        && connection.query_row(IS_BEGUN, [], is_begun).map_err(failed("open"))?
-    {
-        return Ok(connection);
-    }
+    if steps_taken(&connection, path)? == STEPS.len() { Ok(connection) } else { Err(not_begun(path)) }
+}
+
+fn not_begun(path: &Path) -> BackendError {
     let message = format!("{} holds no store yet; the first append or import makes it", path.display());
-    Err(BackendError::new(ErrorKind::NotFound, BACKEND, "open", message))
+    BackendError::new(ErrorKind::NotFound, BACKEND, "open", message)
 }
 
 /// Returns where the lock of a database file stands: beside it.

@@ -1,10 +1,12 @@
 //! The `sqlite` store: events, marks and documents in one file that people can open.
 
+mod backup;
 mod checkpointer;
+pub(crate) mod copying;
 pub(crate) mod database;
 #[cfg(test)]
 mod database_tests;
-mod documents;
+pub(crate) mod documents;
 mod events;
 pub(crate) mod failure;
 mod restore;
@@ -37,6 +39,7 @@ pub(crate) const ADAPTER: Adapter = Adapter {
     owner: |locator| owner_of_lock(&lock_path(&PathBuf::from(locator.place()))),
     restore: Some(|locator| Ok(Box::new(SqliteRestore::open(&PathBuf::from(locator.place()))?))),
     inspect: Some(|locator| events::inspect(&PathBuf::from(locator.place()))),
+    backups: Some(&backup::BACKUPS),
 };
 
 fn open(locator: Locator, resources: Resources) -> BoxFuture<'static, Result<Backend, BackendError>> {

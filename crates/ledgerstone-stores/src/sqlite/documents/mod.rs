@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod condition;
+mod epoch;
 mod layout;
 mod pages;
 #[cfg(test)]
@@ -18,6 +19,8 @@ use ledgerstone_core::{
 };
 use parking_lot::Mutex;
 use rusqlite::{Connection, TransactionBehavior, params};
+
+pub(crate) use self::epoch::{checkpoints, follow_epoch};
 
 use self::catalogue::{Catalogue, Generation};
 use self::condition::Condition;
