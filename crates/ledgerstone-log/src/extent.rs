@@ -40,9 +40,9 @@ impl Stretch {
         segment_name(self.header.number)
     }
 
-    /// Returns what tells it from another segment of this number.
-    pub fn salt(&self) -> u32 {
-        self.header.salt
+    /// Returns what tells it from any other segment of this number.
+    pub fn mark(&self) -> u32 {
+        crc32c::crc32c(&self.header.encode())
     }
 
     /// Tells whether a file that begins with these bytes is that segment still.

@@ -156,7 +156,7 @@ pub(crate) fn io_failure(
         IoErrorKind::NotADirectory | IoErrorKind::IsADirectory => (
             ErrorKind::Misconfigured,
             Code::Locator,
-            format!("{at} is not a place for a file; name another file"),
+            format!("{at} is not a place for a file or a folder; name another one"),
         ),
         _ => (ErrorKind::Unavailable, Code::Unreachable, format!("{at}: {error}")),
     };

@@ -30,6 +30,9 @@ impl BackupFolder {
     /// Opens a folder, or makes it; one that holds anything but backups is refused.
     pub(crate) fn open(path: &Path) -> Result<Self, BackendError> {
         let failed = |error| io_failure(BACKUP, "open", path, error);
+        if path.is_file() {
+            return Err(failed(io::ErrorKind::NotADirectory.into()));
+        }
         let is_new = !path.exists();
         fs::create_dir_all(path).map_err(failed)?;
         let earlier = Manifest::read(path)?;
@@ -206,9 +209,9 @@ fn is_ours(name: &str) -> bool {
     };
     let is_segment = || {
         let parts = name.strip_suffix(".log").map(|name| name.split('-').collect::<Vec<_>>());
-        matches!(parts.as_deref(), Some([number, end, salt])
+        matches!(parts.as_deref(), Some([number, end, mark])
             if number.len() == 12 && number.parse::<u64>().is_ok() && end.parse::<u64>().is_ok()
-                && u32::from_str_radix(salt, 16).is_ok())
+                && u32::from_str_radix(mark, 16).is_ok())
     };
     matches!(name, "backup.json" | "backup.json.lock" | "backup.json.partial" | "copying.partial")
         || is_database(Content::Documents)

@@ -118,9 +118,9 @@ fn copy_segment(
     into.name(BackupFile { name, holds: Content::Segment, bytes: segment.end, sha256 }).map(Some)
 }
 
-/// Returns the name of a segment in a backup: another end or another salt is another file.
+/// Returns the name of a segment in a backup: another end or another header is another file.
 fn stored_name(segment: &Stretch) -> String {
-    format!("{:012}-{}-{:08x}.log", segment.number(), segment.end, segment.salt())
+    format!("{:012}-{}-{:08x}.log", segment.number(), segment.end, segment.mark())
 }
 
 fn check(folder: &Path, manifest: &Manifest, check: &mut Check) -> Result<(), BackendError> {

@@ -37,6 +37,7 @@ pub(crate) fn restore(
     let folder = Path::new(locator.place());
     check_empty(folder)?;
     let failed_at = |error| io_failure(BACKEND, "restore", folder, error);
+    let is_new = !folder.exists();
     fs::create_dir_all(folder).and_then(|()| sync_parent(folder)).map_err(failed_at)?;
     let lock = Ownership::take(BACKEND, lock_path(&documents(folder)))?;
     // Somebody may have made a store while this one waited for the lock.
@@ -47,6 +48,11 @@ pub(crate) fn restore(
         let _ = remove_left(folder);
     }
     lock.release();
+    if made.is_err() && is_new {
+        let _ = fs::remove_file(lock_path(&documents(folder)));
+        // Only an empty folder goes.
+        let _ = fs::remove_dir(folder);
+    }
     made
 }
 

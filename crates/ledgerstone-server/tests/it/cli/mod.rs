@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a panic in a test is its report")]
 
+mod backups;
 mod commands;
 mod failures;
 mod folders;
@@ -23,6 +24,7 @@ pub(crate) fn add(trials: &mut Trials) {
     failures::add(trials);
     folders::add(trials);
     verifying::add(trials);
+    backups::add(trials);
 }
 
 /// A folder with a store, and the binary to work on it.
