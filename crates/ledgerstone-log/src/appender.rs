@@ -16,6 +16,7 @@ use crate::indexer::Indexer;
 use crate::page::Page;
 use crate::places::{MOST_GAP, Places};
 use crate::reader::Patience;
+use crate::scrubber::Scrubber;
 use crate::segment::{OpenSegment, Segment};
 use crate::segment_header::{HEADER_BYTES, SegmentHeader, segment_name};
 use crate::shared::Shared;
@@ -53,6 +54,7 @@ pub struct NewEvent<'a> {
 pub struct Appender {
     shared: Arc<Shared>,
     indexer: Indexer,
+    scrubber: Scrubber,
     publisher: Publisher,
     active: Active,
     /// Which log new segments belong to.
@@ -90,7 +92,7 @@ pub(crate) struct Active {
 impl Appender {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        indexer: Indexer,
+        (indexer, scrubber): (Indexer, Scrubber),
         active: Active,
         recorded_at: Timestamp,
         newest_number: u64,
@@ -102,6 +104,7 @@ impl Appender {
             identity,
             shared,
             indexer,
+            scrubber,
             publisher,
             active,
             buffer: Vec::new(),
@@ -244,6 +247,7 @@ impl Appender {
             return Err(error);
         }
         self.settle();
+        self.indexer.tend(&self.shared);
         if self.active.segment.end() >= self.shared.options.segment_bytes
             && let Err(error) = self.next_segment()
         {
@@ -296,6 +300,7 @@ impl Appender {
         }
         trim(&self.active);
         self.publish();
+        self.scrubber.close();
         self.indexer.close();
     }
 

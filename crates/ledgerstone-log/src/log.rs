@@ -6,14 +6,16 @@ use std::sync::Arc;
 use ledgerstone_core::{Heads, LogIdentity, LogKind, Mark, Position, Tenant, TenantScope, Timestamp};
 
 use crate::appender::{Active, Appender, create_segment, salt};
+use crate::condition::Condition;
 use crate::disk::Disk;
 use crate::failure::LogError;
-use crate::index::Run;
+use crate::index::{Covers, Run};
 use crate::index_view::{Index, IndexView, SegmentRun};
 use crate::indexer::{Indexer, parse_run_name, stamp, write_run};
 use crate::page::Page;
 use crate::reader::Patience;
 use crate::recovery::{Recovered, Report, index_segment, recover};
+use crate::scrubber::Scrubber;
 use crate::segment::Segment;
 use crate::segment_header::SegmentHeader;
 use crate::shared::{Options, Shared};
@@ -23,7 +25,7 @@ use crate::terms::TermHasher;
 /// The reading half of a log; clones read the same.
 #[derive(Debug, Clone)]
 pub struct LogReader {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// A log that was opened.
@@ -85,12 +87,13 @@ fn finish(
     report: Report,
 ) -> Result<Opened, LogError> {
     let indexer = Indexer::start(&shared)?;
-    let appender = Appender::new(Arc::clone(&shared), indexer, active, recorded_at, newest_number);
+    let scrubber = Scrubber::start(&shared)?;
+    let appender = Appender::new(Arc::clone(&shared), (indexer, scrubber), active, recorded_at, newest_number);
     Ok(Opened { reader: LogReader { shared }, appender, report })
 }
 
 /// Opens the indexes of the closed segments, makes those that are missing, and takes others away.
-fn open_runs(
+pub(crate) fn open_runs(
     disk: &Arc<dyn Disk>,
     closed: &[Arc<Segment>],
     next_heads: impl Iterator<Item = Heads>,
@@ -114,13 +117,17 @@ fn open_runs(
                 && stamp(inside.iter().map(|segment| &***segment)) == *mark;
             let name = crate::indexer::run_name(*first, *last, *mark);
             let opened = fits.then(|| disk.open(&name).ok().and_then(|file| Run::open(file).ok()));
-            if let Some(run) = opened.flatten() {
+            let covered = heads.get(at + inside.len() - 1).map(|next| Covers::between(segment.header.heads, *next));
+            // A file of another log under this name would leave events out.
+            let own = opened.flatten().filter(|run| covered.is_none_or(|covered| run.covers() == covered));
+            if let Some(run) = own {
                 found = Some(SegmentRun {
                     first: *first,
                     last: *last,
                     segments: inside.len(),
                     name,
                     run: Arc::new(run),
+                    standing: Arc::default(),
                 });
                 break;
             }
@@ -129,7 +136,10 @@ fn open_runs(
             Some(run) => run,
             None => {
                 report.indexed += 1;
-                tracing::info!(segment = segment.name, "reading a segment whose index is missing");
+                tracing::info!(
+                    segment = segment.name, number = at + 1, of = closed.len(),
+                    "reading a segment whose index is missing or not its own"
+                );
                 let file = disk.open(&segment.name).map_err(LogError::disk("opening", &segment.name))?;
                 let tail = index_segment(segment, hasher, &*file)?;
                 let head = heads.get(at).copied().unwrap_or_else(|| tail.head());
@@ -157,6 +167,11 @@ impl LogReader {
     /// Returns the newest durable positions.
     pub fn heads(&self) -> Heads {
         *self.shared.durable.read()
+    }
+
+    /// Returns what is known of the files since the log was opened.
+    pub fn condition(&self) -> Condition {
+        self.shared.condition.lock().clone()
     }
 
     /// Returns what hashes the terms that events are found by.

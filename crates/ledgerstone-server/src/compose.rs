@@ -34,6 +34,8 @@ pub struct Opened {
     pub remote: Option<Remote>,
     /// Where they are.
     pub locator: Locator,
+    /// Whether they are only read.
+    pub is_read_only: bool,
 }
 
 /// Opens the configured store, or goes through the server that owns it.
@@ -47,7 +49,25 @@ pub async fn open_store(settings: &Settings, access: Access) -> Result<Opened, F
     if access == Access::Read && is_missing(&settings.store) {
         return Err(missing(&settings.store));
     }
-    open_at(settings, settings.store.clone()).await
+    let can_read = access == Access::Read && stores::can_read_only(&settings.store);
+    if can_read && owner.is_some() {
+        return open_reading(settings).await;
+    }
+    match open_at(settings, settings.store.clone()).await {
+        // Who may only read can still do that.
+        Err(failure) if can_read && failure.code() == Code::ReadOnly => open_reading(settings).await,
+        opened => opened,
+    }
+}
+
+/// Opens the configured store only to read it, whoever owns it.
+pub async fn open_reading(settings: &Settings) -> Result<Opened, Failure> {
+    if is_missing(&settings.store) {
+        return Err(missing(&settings.store));
+    }
+    let resources = Resources { clock: clock(), ids: ids(), ..Resources::default() };
+    let backend = stores::open_read_only(&settings.store, &resources).await?;
+    Ok(Opened { backend, remote: None, locator: settings.store.clone(), is_read_only: true })
 }
 
 /// Opens the configured store in this process, whoever owns it.
@@ -70,7 +90,7 @@ async fn open_at(settings: &Settings, locator: Locator) -> Result<Opened, Failur
         let base = format!("{}:{}", locator.scheme(), locator.place());
         Remote::new(client, &base, token, settings.tenant.clone())
     });
-    Ok(Opened { backend, remote, locator })
+    Ok(Opened { backend, remote, locator, is_read_only: false })
 }
 
 /// Builds what the server serves, and what commands use without one.
@@ -79,6 +99,7 @@ pub fn app(backend: &Backend) -> App {
         events: Arc::clone(&backend.events),
         documents: Arc::clone(&backend.documents),
         read_models: read_models(backend),
+        condition: backend.condition.clone(),
         clock: clock(),
         ids: ids(),
     }

@@ -13,7 +13,7 @@ use crate::file::failure::{BACKEND, failed};
 use crate::file::recover::restore;
 use crate::file::restore::check_restored;
 use crate::file::standing::standing;
-use crate::file::{SEGMENT_BYTES, documents, log};
+use crate::file::{PARAMETERS, documents, log};
 use crate::ownership::io_failure;
 use crate::sqlite::copying::{back_up_database, integrity, open_copy};
 use crate::sqlite::database::look_at_documents;
@@ -30,7 +30,7 @@ fn take(
     into: &mut BackupFolder,
     copying: &Copying<'_>,
 ) -> Result<(LogIdentity, Heads), BackendError> {
-    check_parameters(BACKEND, locator, &[SEGMENT_BYTES])?;
+    check_parameters(BACKEND, locator, PARAMETERS)?;
     let folder = Path::new(locator.place());
     check_restored(folder)?;
     let begun = standing(folder, "backup")?;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use ledgerstone_core::{
     BackendError, Capabilities, Clock, ErrorKind, EventStoreError, EventType, Frame, Frames, Heads,
-    IdempotenceWindow, Limits, LogIdentity, LogKind, Mark, QueryItem, Selection, TOMBSTONED, TRUNCATED,
+    IdempotenceWindow, Limits, LogIdentity, LogKind, Mark, Position, QueryItem, Selection, TOMBSTONED, TRUNCATED,
     TenantScope,
 };
 use ledgerstone_log::{LogError, LogReader, Opened, Options, Patience, RealDisk};
@@ -30,12 +30,17 @@ pub struct FileEvents {
 }
 
 impl FileEvents {
+    /// Takes a log that is only read.
+    pub(crate) fn over(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
     /// Opens the log in a folder, or begins one; it blocks.
     pub(crate) fn open(
         folder: &Path,
         clock: Arc<dyn Clock>,
         options: Options,
-    ) -> Result<GroupCommit<Self>, BackendError> {
+    ) -> Result<(GroupCommit<Self>, Arc<Shared>), BackendError> {
         let disk = RealDisk::open(folder).map_err(|error| io_failure(BACKEND, "open", folder, error))?;
         let Opened { reader, appender, report } =
             ledgerstone_log::open(Arc::new(disk), options).map_err(failed("open"))?;
@@ -45,23 +50,30 @@ impl FileEvents {
         let removals = removals(&reader, &clock).map_err(failed("open"))?;
         let shared = Arc::new(Shared { reader, clock, removals: RwLock::new(removals) });
         let writer = Writer::new(Arc::clone(&shared), appender);
-        GroupCommit::new(Arc::new(Self { shared }), writer)
+        let events = GroupCommit::new(Arc::new(Self { shared: Arc::clone(&shared) }), writer)?;
+        Ok((events, shared))
     }
 }
 
 /// Reads what has been removed of streams, from the system events that say so.
 fn removals(reader: &LogReader, clock: &Arc<dyn Clock>) -> Result<Removals, LogError> {
-    let types = [TRUNCATED, TOMBSTONED].into_iter().filter_map(|name| EventType::new(name).ok());
-    let selection = Selection::query(QueryItem::types(types)).of(TenantScope::All).log(LogKind::System);
     let nothing = RwLock::new(Removals::default());
     let shared = Shared { reader: reader.clone(), clock: Arc::clone(clock), removals: nothing };
-    let mut reading = Reading::new(Cursor::new(selection, reader.heads()));
-    let mut removals = Removals::default();
+    apply_removals(&shared, Position::START)?;
+    Ok(shared.removals.into_inner())
+}
+
+/// Takes over what the system events behind a position remove.
+pub(crate) fn apply_removals(shared: &Shared, after: Position) -> Result<(), LogError> {
+    let types = [TRUNCATED, TOMBSTONED].into_iter().filter_map(|name| EventType::new(name).ok());
+    let selection = Selection::query(QueryItem::types(types)).of(TenantScope::All).log(LogKind::System);
+    let mut reading = Reading::new(Cursor::new(selection.after(after), shared.reader.heads()));
     while !reading.is_done() {
-        let frame = reading.frame(&shared, Patience::Wait)?;
+        let frame = reading.frame(shared, Patience::Wait)?;
+        let mut removals = shared.removals.write();
         frame.events.iter().for_each(|event| removals.apply(event));
     }
-    Ok(removals)
+    Ok(())
 }
 
 #[async_trait]

@@ -14,7 +14,7 @@ use crate::backup::{Content, Copying, Manifest, sync_folder, sync_parent};
 use crate::file::backup::fetch_segments;
 use crate::file::failure::BACKEND;
 use crate::file::restore::{not_committed, open_log};
-use crate::file::{SEGMENT_BYTES, documents, log};
+use crate::file::{PARAMETERS, documents, log};
 use crate::ownership::{Ownership, io_failure};
 use crate::restore::next_epoch;
 use crate::sqlite::copying::fetch_database;
@@ -33,7 +33,7 @@ pub(crate) fn restore(
     manifest: &Manifest,
     copying: &Copying<'_>,
 ) -> Result<(LogIdentity, u64), BackendError> {
-    check_parameters(BACKEND, locator, &[SEGMENT_BYTES])?;
+    check_parameters(BACKEND, locator, PARAMETERS)?;
     let folder = Path::new(locator.place());
     check_empty(folder)?;
     let failed_at = |error| io_failure(BACKEND, "restore", folder, error);

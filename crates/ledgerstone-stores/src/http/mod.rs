@@ -23,6 +23,7 @@ pub(crate) const ADAPTER: Adapter = Adapter {
     restore: None,
     inspect: None,
     backups: None,
+    open_read_only: None,
 };
 
 /// The row of `https` locators.

@@ -25,6 +25,7 @@ pub(crate) const ADAPTER: Adapter = Adapter {
     restore: None,
     inspect: None,
     backups: None,
+    open_read_only: None,
 };
 
 fn open(locator: Locator, resources: Resources) -> BoxFuture<'static, Result<Backend, BackendError>> {

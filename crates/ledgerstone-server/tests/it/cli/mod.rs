@@ -5,8 +5,10 @@
 mod backups;
 mod commands;
 mod failures;
+mod folder_faults;
 mod folders;
 mod imports;
+mod reading_beside;
 mod restores;
 mod verifying;
 
@@ -25,6 +27,8 @@ pub(crate) fn add(trials: &mut Trials) {
     folders::add(trials);
     verifying::add(trials);
     backups::add(trials);
+    reading_beside::add(trials);
+    folder_faults::add(trials);
 }
 
 /// A folder with a store, and the binary to work on it.
