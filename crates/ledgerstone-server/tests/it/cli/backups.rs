@@ -96,7 +96,7 @@ async fn written_to(scheme: &'static str) -> CaseResult {
         let restored = desk.json(&at(&store, &["restore", &name]));
         let events = number(&restored["heads"], "application") as usize;
         let found = lines(&desk.done(&at(&store, &["events", "read", "--json"])));
-        assert_eq!(found, all[..events], "{name} is no beginning of the log");
+        assert!(found == all[..events], "{name} is no beginning of the log");
         desk.done(&at(&store, &["events", "verify"]));
         let shown = desk.json(&at(&store, &["read-models", "show", "counters"]));
         assert!(number(&shown, "lag") <= events as u64, "{shown}");

@@ -112,7 +112,7 @@ async fn foreign_index() -> CaseResult {
     fs::write(&own[1], "no index")?;
     let bytes = fs::read(&own[2])?;
     fs::write(&own[2], &bytes[..bytes.len() / 2])?;
-    assert_eq!(desk.done(&read), expected);
+    assert!(desk.done(&read) == expected, "events are left out");
     assert_eq!(desk.json(&["events", "verify"])["problems"], serde_json::json!([]));
     assert_eq!(fs::read(&own[2])?, bytes);
     Ok(())
@@ -174,7 +174,9 @@ async fn full_disk(shim: PathBuf) -> CaseResult {
     let server = Failing::start(&desk, &shim, "full 60");
     let (taken, refused) = append_until_refused(&desk);
     assert!(taken > 3, "{taken}");
-    refused.failed(7, "LS0003");
+    // Where what a failed write left cannot be cut away either, nobody knows what became of it.
+    assert!(matches!(refused.code, 5 | 7), "{}", refused.err);
+    desk.run(&["events", "append", "b-1", "Counted", "0"]).failed(7, "LS0003");
     // Reads go on, and writing stays refused rather than half done.
     assert_eq!(revision(&desk), Some(taken - 1));
     assert_eq!(number(&desk.digest(), "application"), 300 + taken);
