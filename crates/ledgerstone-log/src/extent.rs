@@ -67,7 +67,9 @@ pub fn extent(disk: &dyn Disk, is_owned: bool) -> Result<Option<Extent>, LogErro
     }
     let mark = Watermark::read(disk).map_err(LogError::disk("reading", "the watermark"))?;
     let mark = mark.ok_or_else(|| {
-        LogError::Mixed("the process that owns the log does not tell how far it is durable; stop it".to_owned())
+        LogError::Mixed(
+            "the process that owns the log does not tell how far it is durable; stop it".to_owned(),
+        )
     })?;
     // What is newer was begun since.
     numbers.retain(|number| *number <= mark.segment);
@@ -86,7 +88,8 @@ pub fn extent(disk: &dyn Disk, is_owned: bool) -> Result<Option<Extent>, LogErro
 fn assemble(chain: &[SegmentHeader], (end, heads): (u64, Heads)) -> Extent {
     let ends = chain.iter().skip(1).map(|next| next.previous_end).chain([end]);
     let segments = chain.iter().zip(ends).map(|(header, end)| Stretch { header: *header, end }).collect();
-    let log = chain.last().map(|newest| newest.log).unwrap_or(LogIdentity { id: uuid::Uuid::nil(), epoch: 0 });
+    let log =
+        chain.last().map(|newest| newest.log).unwrap_or(LogIdentity { id: uuid::Uuid::nil(), epoch: 0 });
     Extent { log, heads, segments }
 }
 

@@ -96,7 +96,8 @@ impl Follower {
     /// Reads the frames up to `end` of the segment that grew.
     fn fill_up(&self, end: u64) -> Result<(), LogError> {
         let Active { segment, open, tail } = &self.active;
-        let mut scanner = Scanner::new(&*open.file, &segment.name, segment.header.salt, end).behind(segment.end());
+        let mut scanner =
+            Scanner::new(&*open.file, &segment.name, segment.header.salt, end).behind(segment.end());
         let mut heads = *self.shared.durable.read();
         let mut recorded_at = segment.header.recorded_at;
         loop {
@@ -131,7 +132,9 @@ impl Follower {
 
 fn replaced() -> LogError {
     let name = segment_name(1);
-    LogError::Mixed(format!("another log, or another epoch of it, stands where {name} was read; open it anew"))
+    LogError::Mixed(format!(
+        "another log, or another epoch of it, stands where {name} was read; open it anew"
+    ))
 }
 
 #[cfg(test)]

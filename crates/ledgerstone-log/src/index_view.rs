@@ -168,9 +168,8 @@ impl IndexView {
             let room = most.saturating_sub(found.len());
             let more =
                 self.ask(run, |run| run.positions(term, (low, high), forwards, room, patience, found))?;
-            let more = more.unwrap_or_else(|| {
-                everything((low.max(before + 1), high.min(last)), forwards, room, found)
-            });
+            let more = more
+                .unwrap_or_else(|| everything((low.max(before + 1), high.min(last)), forwards, room, found));
             Ok(more || found.len() >= most)
         };
         let in_tail = |tail: &RwLock<Tail>, found: &mut Vec<u64>| {
@@ -226,7 +225,8 @@ impl IndexView {
             }
         }
         for run in self.runs.iter().rev().filter(|run| run.run.may_hold_term(term)) {
-            if let Some(position) = self.ask(run, |run| run.position_of(term, revision, patience))?.flatten() {
+            if let Some(position) = self.ask(run, |run| run.position_of(term, revision, patience))?.flatten()
+            {
                 return Ok(Some(position));
             }
         }

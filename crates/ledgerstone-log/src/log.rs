@@ -88,7 +88,8 @@ fn finish(
 ) -> Result<Opened, LogError> {
     let indexer = Indexer::start(&shared)?;
     let scrubber = Scrubber::start(&shared)?;
-    let appender = Appender::new(Arc::clone(&shared), (indexer, scrubber), active, recorded_at, newest_number);
+    let appender =
+        Appender::new(Arc::clone(&shared), (indexer, scrubber), active, recorded_at, newest_number);
     Ok(Opened { reader: LogReader { shared }, appender, report })
 }
 
@@ -117,7 +118,8 @@ pub(crate) fn open_runs(
                 && stamp(inside.iter().map(|segment| &***segment)) == *mark;
             let name = crate::indexer::run_name(*first, *last, *mark);
             let opened = fits.then(|| disk.open(&name).ok().and_then(|file| Run::open(file).ok()));
-            let covered = heads.get(at + inside.len() - 1).map(|next| Covers::between(segment.header.heads, *next));
+            let covered =
+                heads.get(at + inside.len() - 1).map(|next| Covers::between(segment.header.heads, *next));
             // A file of another log under this name would leave events out.
             let own = opened.flatten().filter(|run| covered.is_none_or(|covered| run.covers() == covered));
             if let Some(run) = own {
@@ -137,7 +139,9 @@ pub(crate) fn open_runs(
             None => {
                 report.indexed += 1;
                 tracing::info!(
-                    segment = segment.name, number = at + 1, of = closed.len(),
+                    segment = segment.name,
+                    number = at + 1,
+                    of = closed.len(),
                     "reading a segment whose index is missing or not its own"
                 );
                 let file = disk.open(&segment.name).map_err(LogError::disk("opening", &segment.name))?;

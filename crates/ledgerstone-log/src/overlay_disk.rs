@@ -38,7 +38,11 @@ impl Disk for OverlayDisk {
         if let Some(made) = self.made.lock().get(name) {
             return Ok(Arc::clone(made) as _);
         }
-        if self.hidden.lock().contains(name) { Err(io::ErrorKind::NotFound.into()) } else { self.folder.open(name) }
+        if self.hidden.lock().contains(name) {
+            Err(io::ErrorKind::NotFound.into())
+        } else {
+            self.folder.open(name)
+        }
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {

@@ -67,9 +67,8 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Option<Recovered>, LogError> {
     }
     let numbers: Vec<u64> = names.iter().filter_map(|name| segment_number(name)).collect();
     let Some(newest_number) = numbers.iter().max().copied() else {
-        let is_left = |name: &&String| {
-            name.ends_with(".places") || name.ends_with(".index") || *name == WATERMARK
-        };
+        let is_left =
+            |name: &&String| name.ends_with(".places") || name.ends_with(".index") || *name == WATERMARK;
         let left = names.iter().find(is_left);
         return match left {
             Some(left) => Err(LogError::Mixed(format!(

@@ -52,7 +52,9 @@ impl Scrubber {
     pub(crate) fn close(&mut self) {
         self.stop.take();
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the scrubber of the log panicked; nothing is looked at until the log is opened again");
+            tracing::error!(
+                "the scrubber of the log panicked; nothing is looked at until the log is opened again"
+            );
         }
     }
 }

@@ -598,7 +598,9 @@ fn damaged_indexes_leave_nothing_out_and_are_made_again_while_the_log_is_open() 
         for term in terms {
             let mut found = Vec::new();
             let range = (1, u64::MAX);
-            index.positions((event.log(), term), range, true, 1000, Patience::Wait, &mut found).expect("read");
+            index
+                .positions((event.log(), term), range, true, 1000, Patience::Wait, &mut found)
+                .expect("read");
             assert!(found.contains(&event.position().0), "{found:?}");
             assert!(index.newest(term, Patience::Wait).expect("read").is_some());
         }

@@ -146,7 +146,9 @@ impl Session {
     /// Opens the configured store, or goes through the server that owns it.
     async fn open(&mut self, access: Access) -> Result<Opened, Failure> {
         if self.read_only && access == Access::Write {
-            return Err(Failure::usage("this command changes the store, and --read-only says that it must not"));
+            return Err(Failure::usage(
+                "this command changes the store, and --read-only says that it must not",
+            ));
         }
         let opened = match self.read_only {
             true => open_reading(&self.settings).await?,

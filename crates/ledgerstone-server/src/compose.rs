@@ -168,9 +168,8 @@ pub fn restore_backup(from: &Path, to: &Locator, watch: Watch<'_>) -> Result<Bac
 }
 
 fn missing(locator: &Locator) -> Failure {
-    Failure::not_found(format!("there is no store at {locator}")).with_help(
-        "name the store with --store or LEDGERSTONE__STORE; ledgerstone doctor shows what is used",
-    )
+    Failure::not_found(format!("there is no store at {locator}"))
+        .with_help("name the store with --store or LEDGERSTONE__STORE; ledgerstone doctor shows what is used")
 }
 
 /// Tells whether a locator names files on this machine.

@@ -13,6 +13,7 @@ mod group_commit;
 #[cfg(feature = "http")]
 pub mod http;
 mod inspection;
+mod judge_removals;
 pub mod memory;
 mod ownership;
 mod removals;
@@ -24,11 +25,10 @@ mod store_condition;
 mod stream_cache;
 
 pub use backend::{
-    Adapter, Backend, Resources, can_read_only, can_restore, has_files, inspect, open_read_only, owner_of, restore,
+    Adapter, Backend, Resources, can_read_only, can_restore, has_files, inspect, open_read_only, owner_of,
+    restore,
 };
-pub use backup::{
-    BackupChecked, BackupRestored, BackupTaken, Watch, back_up, check_backup, restore_backup,
-};
+pub use backup::{BackupChecked, BackupRestored, BackupTaken, Watch, back_up, check_backup, restore_backup};
 pub use connection::{CallError, Connection, percent_encode};
 pub use group_commit::{CommitLog, GroupCommit, ReadLog, Staged, Verdict};
 pub use inspection::Inspection;

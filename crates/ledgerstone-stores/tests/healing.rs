@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt as _;
 use ledgerstone_core::{
-    Append, Batch, EventData, EventStore, ExpectedRevision, EventType, RecordedEvent, Selection, StreamId, Tag,
+    Append, Batch, EventData, EventStore, EventType, ExpectedRevision, RecordedEvent, Selection, StreamId,
+    Tag,
 };
 use ledgerstone_stores::{Backend, Condition, Resources, open};
 use ledgerstone_testkit::conformance::{CaseError, CaseResult, Trials};

@@ -38,7 +38,11 @@ impl BackupCommand {
             session.output.document(&taken)?;
             return Ok(Exit::Done);
         }
-        session.output.line(format!("backed up {} into {}", session.settings.store, self.folder.display()))?;
+        session.output.line(format!(
+            "backed up {} into {}",
+            session.settings.store,
+            self.folder.display()
+        ))?;
         session.output.facts(&[
             ("  application events", grouped(taken.heads.application.0)),
             ("  system events", grouped(taken.heads.system.0)),

@@ -24,8 +24,7 @@ impl RestoreCommand {
     pub(super) async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
         let (store, folder) = (session.settings.store.clone(), self.folder);
         let bar = ProgressBar::bytes(&session.output, "restoring", None);
-        let restored =
-            watched(bar, "restore", move |watch| restore_backup(&folder, &store, watch)).await?;
+        let restored = watched(bar, "restore", move |watch| restore_backup(&folder, &store, watch)).await?;
         if session.output.json {
             session.output.document(&restored)?;
             return Ok(Exit::Done);

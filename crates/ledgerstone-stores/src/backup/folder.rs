@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use ledgerstone_core::{BackendError, Code, ErrorKind, Heads, LogIdentity, Timestamp};
 
-use crate::backup::manifest::FORMAT;
 use crate::backup::durable_names::{sync_folder, sync_parent};
+use crate::backup::manifest::FORMAT;
 use crate::backup::{BACKUP, BackupFile, BackupTaken, Content, Manifest, manifest_path, unusable};
 use crate::ownership::{Ownership, io_failure};
 
@@ -72,7 +72,11 @@ impl BackupFolder {
     pub(crate) fn accept(&self, store: &str, log: LogIdentity, heads: Heads) -> Result<(), BackendError> {
         let Some(earlier) = &self.earlier else { return Ok(()) };
         let refuse = |why: String| {
-            Err(unusable("backup", &self.path, format!("{why}; name another folder, this one is left as it is")))
+            Err(unusable(
+                "backup",
+                &self.path,
+                format!("{why}; name another folder, this one is left as it is"),
+            ))
         };
         if (earlier.store.as_str(), earlier.log) != (store, log) {
             return refuse(format!(

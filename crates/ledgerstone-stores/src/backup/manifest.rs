@@ -172,7 +172,8 @@ mod tests {
             assert_eq!(refusal(&bytes[..cut]).code(), Code::BackupUnusable, "cut at {cut}");
         }
         let text = String::from_utf8(bytes).expect("text");
-        for (from, to) in [("4096", "4097"), ("0.1.0", "0.1.1"), ("\"application\": 0", "\"application\": 1")] {
+        for (from, to) in [("4096", "4097"), ("0.1.0", "0.1.1"), ("\"application\": 0", "\"application\": 1")]
+        {
             assert!(text.contains(from), "{text}");
             assert_eq!(refusal(text.replacen(from, to, 1).as_bytes()).code(), Code::BackupUnusable, "{from}");
         }

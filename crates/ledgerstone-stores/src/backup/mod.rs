@@ -25,17 +25,21 @@ use crate::backend::{Adapter, find_adapter};
 /// The name under which backups report their failures.
 pub(crate) const BACKUP: &str = "backup";
 
+/// Where a log stands.
+pub(crate) type Standing = (LogIdentity, Heads);
+
+/// Which log was made of a backup, and how many read models go on from where they stood.
+pub(crate) type Made = (LogIdentity, u64);
+
 /// What a backend with files of its own knows about backups.
 #[derive(Debug)]
 pub(crate) struct Backups {
-    /// Copies what a locator names, whoever writes to it; returns where its log stood.
-    pub(crate) take: fn(&Locator, &mut BackupFolder, &Copying<'_>) -> Result<(LogIdentity, Heads), BackendError>,
+    /// Copies what a locator names, whoever writes to it.
+    pub(crate) take: fn(&Locator, &mut BackupFolder, &Copying<'_>) -> Result<Standing, BackendError>,
     /// Looks through the copies, whose bytes are those that were written.
     pub(crate) check: fn(&Path, &Manifest, &mut Check) -> Result<(), BackendError>,
-    /// Makes what a locator names of a backup that was checked; returns which log it is, and how many read
-    /// models go on from where they stood.
-    pub(crate) restore:
-        fn(&Locator, &Path, &Manifest, &Copying<'_>) -> Result<(LogIdentity, u64), BackendError>,
+    /// Makes what a locator names of a backup that was checked.
+    pub(crate) restore: fn(&Locator, &Path, &Manifest, &Copying<'_>) -> Result<Made, BackendError>,
 }
 
 /// A backup that was taken.
@@ -125,7 +129,11 @@ pub fn check_backup(from: &Path, watch: Watch<'_>) -> Result<BackupChecked, Back
 ///
 /// The backup is read whole before anything is written. The log begins a new epoch, and read models that stood in
 /// the log go on from there.
-pub fn restore_backup(from: &Path, locator: &Locator, watch: Watch<'_>) -> Result<BackupRestored, BackendError> {
+pub fn restore_backup(
+    from: &Path,
+    locator: &Locator,
+    watch: Watch<'_>,
+) -> Result<BackupRestored, BackendError> {
     let (adapter, ways) = ways(find_adapter(crate::ADAPTERS, locator)?)?;
     let copying = Copying::new(watch, "restore");
     let (manifest, check) = checked(from, &copying)?;
@@ -141,8 +149,9 @@ pub fn restore_backup(from: &Path, locator: &Locator, watch: Watch<'_>) -> Resul
             manifest.store,
             manifest.store
         );
-        return Err(BackendError::new(ErrorKind::Misconfigured, BACKUP, "restore", message)
-            .with_code(Code::Locator));
+        return Err(
+            BackendError::new(ErrorKind::Misconfigured, BACKUP, "restore", message).with_code(Code::Locator)
+        );
     }
     let (log, read_models) = (ways.restore)(locator, from, &manifest, &copying)?;
     let Manifest { log: forked_from, heads, taken_at, .. } = manifest;

@@ -7,7 +7,7 @@ use ledgerstone_log::{Disk, RealDisk, Stretch, extent, verify, verify_some};
 
 use crate::backend::check_parameters;
 use crate::backup::{
-    BackupFile, BackupFolder, Backups, Check, Content, Copying, CopyError, Manifest, SegmentDisk, unusable,
+    BackupFile, BackupFolder, Backups, Check, Content, CopyError, Copying, Manifest, SegmentDisk, unusable,
 };
 use crate::file::failure::{BACKEND, failed};
 use crate::file::recover::restore;
@@ -16,7 +16,7 @@ use crate::file::standing::standing;
 use crate::file::{PARAMETERS, documents, log};
 use crate::ownership::io_failure;
 use crate::sqlite::copying::{back_up_database, integrity, open_copy};
-use crate::sqlite::database::look_at_documents;
+use crate::sqlite::database::{look_at_documents, tidy};
 use crate::sqlite::documents::checkpoints;
 
 /// How a folder is backed up.
@@ -40,6 +40,8 @@ fn take(
         let connection = look_at_documents(&documents)?;
         let file = back_up_database(&connection, Content::Documents, into, copying, |_| Ok(()))?;
         into.add([file]);
+        drop(connection);
+        tidy(&documents);
     }
     for _ in 0..TRIES {
         // What was durable before the documents were copied is durable now.

@@ -10,13 +10,13 @@ use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, stream};
 use ledgerstone_core::{
     Appended, BackendError, Batch, Capabilities, DocumentStore, ErrorKind, EventStore, EventStoreError,
-    Frames, Heads, Locator, LogHead, LogKind, Mark, Selection, TenantScope,
+    Frames, Heads, Locator, LogHead, Mark, Selection, TenantScope,
 };
 use ledgerstone_log::{Follower, LogError, Options, RealDisk, Watermark};
 use parking_lot::{Mutex, RwLock};
 
 use crate::backend::{Backend, Closing, Resources, check_parameters};
-use crate::file::events::{FileEvents, apply_removals};
+use crate::file::events::{FileEvents, removals};
 use crate::file::failure::{BACKEND, failed};
 use crate::file::restore::check_restored;
 use crate::file::shared::Shared;
@@ -25,9 +25,8 @@ use crate::file::{PARAMETERS, documents, log};
 use crate::group_commit::ReadLog as _;
 use crate::memory::MemoryDocuments;
 use crate::ownership::{io_failure, only_read};
-use crate::removals::Removals;
 use crate::sqlite::SqliteDocuments;
-use crate::sqlite::database::Database;
+use crate::sqlite::database::{Database, tidy};
 
 /// How often it is looked whether the owner has made more durable, where somebody waits for it.
 const BETWEEN: Duration = Duration::from_millis(100);
@@ -74,6 +73,7 @@ impl Closing for Reading {
     async fn close(&self) {
         if let Some(database) = &self.database {
             database.close();
+            tidy(database.path());
         }
     }
 }
@@ -103,11 +103,11 @@ impl ReadOnlyEvents {
         let path = log(folder);
         let disk = || RealDisk::read_only(&path).map_err(|error| io_failure(BACKEND, "open", &path, error));
         let options = Options::new(Arc::clone(&resources.ids));
-        let (reader, follower) = ledgerstone_log::open_read_only(Arc::new(disk()?), options, &stands)
-            .map_err(failed("open"))?;
+        let (reader, follower) =
+            ledgerstone_log::open_read_only(Arc::new(disk()?), options, &stands).map_err(failed("open"))?;
         let clock = Arc::clone(&resources.clock);
-        let shared = Arc::new(Shared { reader, clock, removals: RwLock::new(Removals::default()) });
-        apply_removals(&shared, ledgerstone_core::Position::START).map_err(failed("open"))?;
+        let removals = RwLock::new(removals(&reader, &clock).map_err(failed("open"))?);
+        let shared = Arc::new(Shared { reader, clock, removals });
         let events = FileEvents::over(Arc::clone(&shared));
         let following = Mutex::new(Following { disk: disk()?, follower, told: None });
         Ok(Self(Arc::new(Inner { folder: folder.to_owned(), events, shared, following })))
@@ -131,8 +131,11 @@ impl Inner {
             && let Some(mark) = now
         {
             let before = self.shared.reader.heads();
-            if follower.follow(mark)? && self.shared.reader.heads().system > before.system {
-                apply_removals(&self.shared, before.of(LogKind::System))?;
+            let is_moved = follower.follow(mark)?;
+            let has_more = self.shared.reader.heads().system > before.system;
+            if is_moved && (has_more || self.shared.removals.read().keep_newest()) {
+                let removals = removals(&self.shared.reader, &self.shared.clock)?;
+                *self.shared.removals.write() = removals;
             }
             *told = now;
         }

@@ -4,9 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ledgerstone_core::{
-    BackendError, Code, ErrorKind, IdSource as _, Locator, LogIdentity, TimeOrderedIds,
-};
+use ledgerstone_core::{BackendError, Code, ErrorKind, IdSource as _, Locator, LogIdentity, TimeOrderedIds};
 use rusqlite::Connection;
 
 use crate::backend::check_parameters;
@@ -67,7 +65,8 @@ fn check_empty(folder: &Path) -> Result<(), BackendError> {
     for entry in entries {
         let path = entry.map_err(|error| io_failure(BACKEND, "restore", folder, error))?.path();
         // The documents are moved into place before the log, and the folder inside goes last.
-        let is_ours = path == lock || (is_left && [recovering(folder), documents(folder), log(folder)].contains(&path));
+        let is_ours =
+            path == lock || (is_left && [recovering(folder), documents(folder), log(folder)].contains(&path));
         if !is_ours {
             let message = format!(
                 "{} is not empty; a backup is restored into an empty folder, or one that is not there",
@@ -123,10 +122,10 @@ fn begin_epoch(growing: &Path, manifest: &Manifest) -> Result<LogIdentity, Backe
     let mut opened = open_log(&log(growing))?;
     let found = (opened.reader.identity(), opened.reader.heads());
     if found != (manifest.log, manifest.heads) {
-        let message = format!("the copied log is {} at {:?}, which is not that of the backup", found.0, found.1);
-        return Err(
-            BackendError::new(ErrorKind::Corrupt, BACKEND, "restore", message).with_code(Code::BackupUnusable)
-        );
+        let message =
+            format!("the copied log is {} at {:?}, which is not that of the backup", found.0, found.1);
+        return Err(BackendError::new(ErrorKind::Corrupt, BACKEND, "restore", message)
+            .with_code(Code::BackupUnusable));
     }
     let identity = next_epoch(manifest.log, Some(manifest.log), TimeOrderedIds.next_id());
     let begun = opened.appender.become_log(identity);

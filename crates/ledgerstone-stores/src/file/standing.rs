@@ -32,7 +32,8 @@ pub(crate) fn standing(folder: &Path, operation: &'static str) -> Result<Extent,
         let told = Watermark::read(&disk).map_err(unread)?;
         let found = extent(&disk, is_owned);
         // Who has taken the folder meanwhile may have written what is not durable yet.
-        let is_same = is_owned || (owner_of_lock(&lock).is_none() && Watermark::read(&disk).is_ok_and(|now| now == told));
+        let is_same = is_owned
+            || (owner_of_lock(&lock).is_none() && Watermark::read(&disk).is_ok_and(|now| now == told));
         glances -= 1;
         match found {
             Ok(found) if is_same => return found.ok_or_else(nothing),

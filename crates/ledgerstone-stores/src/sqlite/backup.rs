@@ -12,7 +12,7 @@ use crate::backup::{BackupFolder, Backups, Check, Content, Copying, Manifest, sy
 use crate::ownership::{Ownership, io_failure};
 use crate::restore::next_epoch;
 use crate::sqlite::copying::{back_up_database, fetch_database};
-use crate::sqlite::database::{lock_path, look_at};
+use crate::sqlite::database::{lock_path, look_at, tidy};
 use crate::sqlite::documents::follow_epoch;
 use crate::sqlite::events::{head, inspect, stored_identity};
 use crate::sqlite::failure::{BACKEND, failed};
@@ -36,6 +36,8 @@ fn take(
         stands = standing(copy)?;
         Ok(())
     })?;
+    drop(connection);
+    tidy(path);
     into.accept(BACKEND, stands.0, stands.1)?;
     into.add([file]);
     Ok(stands)

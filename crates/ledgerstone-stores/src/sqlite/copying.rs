@@ -51,9 +51,7 @@ fn copy_database(from: &Connection, to: &Path, copying: &Copying<'_>) -> Result<
     // The first look begins the snapshot; while it stands, nobody's commit makes the copying begin anew.
     let pages: i64 =
         snapshot.query_row("PRAGMA page_count", [], |row| row.get(0)).map_err(failed("backup"))?;
-    snapshot
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
-        .map_err(failed("backup"))?;
+    snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(failed("backup"))?;
     let page: i64 = snapshot.query_row("PRAGMA page_size", [], |row| row.get(0)).map_err(failed("backup"))?;
     let bytes = |pages: i64| u64::try_from(pages.saturating_mul(page)).unwrap_or_default();
     copying.expect(bytes(pages));

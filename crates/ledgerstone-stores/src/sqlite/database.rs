@@ -152,6 +152,11 @@ impl Database {
         result
     }
 
+    /// Returns where the file is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Refuses readers from now on and gives the file free.
     pub(crate) fn close(&self) {
         self.readers.close();
@@ -227,6 +232,20 @@ pub(crate) fn look_at_documents(path: &Path) -> Result<Connection, BackendError>
 fn not_begun(path: &Path) -> BackendError {
     let message = format!("{} holds no store yet; the first append or import makes it", path.display());
     BackendError::new(ErrorKind::NotFound, BACKEND, "open", message)
+}
+
+/// Takes away what reading a file that nobody owns has left beside it, as long as nobody does.
+pub(crate) fn tidy(path: &Path) {
+    let lock = std::fs::OpenOptions::new().read(true).write(true).open(lock_path(path));
+    let Some(lock) = lock.ok().filter(|lock| lock.try_lock().is_ok()) else { return };
+    // The last connection that may write takes an empty write-ahead log away when it closes.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let tidied = Connection::open_with_flags(path, flags)
+        .and_then(|connection| connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())));
+    if let Err(error) = tidied {
+        tracing::debug!(%error, "what reading has left beside the file stays until it is opened");
+    }
+    drop(lock);
 }
 
 /// Returns where the lock of a database file stands: beside it.

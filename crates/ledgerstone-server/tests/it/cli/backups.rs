@@ -100,7 +100,10 @@ async fn written_to(scheme: &'static str) -> CaseResult {
         desk.done(&at(&store, &["events", "verify"]));
         let shown = desk.json(&at(&store, &["read-models", "show", "counters"]));
         assert!(number(&shown, "lag") <= events as u64, "{shown}");
-        assert_eq!(desk.done(&at(&store, &["read-models", "query", "counters", "--count"])).lines().count(), 1);
+        assert_eq!(
+            desk.done(&at(&store, &["read-models", "query", "counters", "--count"])).lines().count(),
+            1
+        );
         if name == "backup-last" {
             assert_eq!(desk.json(&at(&store, &["events", "digest"])), digest);
         }
@@ -171,7 +174,12 @@ async fn damaged(scheme: &'static str) -> CaseResult {
             let name = file.file_name().expect("a name").to_string_lossy().into_owned();
             let ended = desk.run(&["backup", "saved", "--verify"]);
             ended.failed(7, "LS0035");
-            assert!(format!("{}{}", ended.out, ended.err).contains(&name), "{name}: {}{}", ended.out, ended.err);
+            assert!(
+                format!("{}{}", ended.out, ended.err).contains(&name),
+                "{name}: {}{}",
+                ended.out,
+                ended.err
+            );
             desk.run(&at(&store, &["restore", "saved"])).failed(7, "LS0035");
             assert!(!desk.path("again").exists(), "{name}");
             fs::write(file, bytes)?;
@@ -206,7 +214,8 @@ async fn occupied(scheme: &'static str) -> CaseResult {
 async fn foreign(scheme: &'static str) -> CaseResult {
     let (one, two) = (filled(scheme), filled(scheme));
     one.done(&["backup", "saved"]);
-    let before: Vec<_> = files(&one.path("saved")).into_iter().map(|file| (fs::read(&file).ok(), file)).collect();
+    let before: Vec<_> =
+        files(&one.path("saved")).into_iter().map(|file| (fs::read(&file).ok(), file)).collect();
     let place = one.path("saved");
     let saved = place.to_str().expect("a path");
     let ended = two.run(&["backup", saved]);
@@ -256,6 +265,7 @@ async fn incremental() -> CaseResult {
 
     let second = desk.json(&["backup", "saved"]);
     assert_eq!(number(&second, "copied_files"), 0, "{second}");
+    assert!(!desk.path("data/documents.db-wal").exists() && !desk.path("data/documents.db-shm").exists());
     feed(&desk, "more.ndjson", 300..340);
     desk.done(&["import", "more.ndjson", "--batch", "20"]);
     let third = desk.json(&["backup", "saved"]);
@@ -266,7 +276,8 @@ async fn incremental() -> CaseResult {
     desk.done(&["backup", "saved", "--verify"]);
 
     // What went missing is copied again.
-    let lost = files(&desk.path("saved")).into_iter().find(|file| file.extension().is_some_and(|end| end == "log"));
+    let lost =
+        files(&desk.path("saved")).into_iter().find(|file| file.extension().is_some_and(|end| end == "log"));
     fs::remove_file(lost.expect("a segment"))?;
     let ended = desk.run(&["backup", "saved", "--verify"]);
     ended.failed(7, "LS0035");

@@ -18,7 +18,8 @@ pub(super) fn add(trials: &mut Trials) {
     // Only where a disk that fails can be built.
     if let Some(shim) = shim() {
         let full = shim.clone();
-        trials.add("cli::a_disk_that_takes_no_more_writes_is_read_and_loses_nothing", move || full_disk(full));
+        trials
+            .add("cli::a_disk_that_takes_no_more_writes_is_read_and_loses_nothing", move || full_disk(full));
         trials.add("cli::a_failed_sync_is_told_and_writing_goes_on", move || failed_sync(shim));
     }
 }
@@ -26,7 +27,8 @@ pub(super) fn add(trials: &mut Trials) {
 fn filled() -> Desk {
     let mut desk = Desk::new();
     desk.store = format!("file:{}?segment_bytes=8192", desk.path("data").display());
-    let line = |n: usize| format!("{{\"stream\":\"a-{}\",\"type\":\"Counted\",\"data\":{{\"n\":{n}}}}}\n", n % 7);
+    let line =
+        |n: usize| format!("{{\"stream\":\"a-{}\",\"type\":\"Counted\",\"data\":{{\"n\":{n}}}}}\n", n % 7);
     desk.write("events.ndjson", (0..300).map(line).collect::<String>());
     desk.done(&["import", "events.ndjson", "--batch", "20"]);
     desk
@@ -56,10 +58,9 @@ async fn newer() -> CaseResult {
 }
 
 async fn half_deleted() -> CaseResult {
-    for (lost, told) in [
-        ("log/000000000003.log", "000000000003.log is missing"),
-        ("log", "the segments of log"),
-    ] {
+    for (lost, told) in
+        [("log/000000000003.log", "000000000003.log is missing"), ("log", "the segments of log")]
+    {
         let desk = filled();
         let (path, aside) = (desk.path("data").join(lost), desk.path("aside"));
         let digest = desk.digest();
@@ -68,7 +69,12 @@ async fn half_deleted() -> CaseResult {
         for arguments in arguments {
             let ended = desk.run(arguments);
             assert_ne!(ended.code, 0, "{arguments:?}: {}", ended.out);
-            assert!(format!("{}{}", ended.out, ended.err).contains(told), "{lost}: {}{}", ended.out, ended.err);
+            assert!(
+                format!("{}{}", ended.out, ended.err).contains(told),
+                "{lost}: {}{}",
+                ended.out,
+                ended.err
+            );
         }
         // What was missing fits as if nothing had happened.
         assert!(!path.is_file());

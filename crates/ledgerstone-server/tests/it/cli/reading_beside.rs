@@ -38,7 +38,8 @@ async fn owned(desk: &Desk) -> Backend {
 
 async fn append(events: &dyn EventStore, count: u64) {
     for n in 0..count {
-        let event = EventData::json(Uuid::now_v7(), EventType::new("Counted").expect("a type"), n.to_string());
+        let event =
+            EventData::json(Uuid::now_v7(), EventType::new("Counted").expect("a type"), n.to_string());
         let stream = StreamId::new(format!("a-{}", n % 3)).expect("a stream");
         let batch = Batch::of(Append::to(stream, ExpectedRevision::Any, vec![event]));
         events.append(batch).await.expect("appended");
@@ -72,6 +73,8 @@ async fn beside() -> CaseResult {
     assert_eq!(desk.json(&["events", "verify"])["problems"], serde_json::json!([]));
     let shown = desk.json(&["streams", "show", "a-2"]);
     assert_eq!(number(&shown, "revision"), 69);
+    assert_eq!(desk.done(&["streams", "list", "--json"]).lines().count(), 3);
+    desk.run(&["events", "types"]).failed(7, "go through the owner");
     // Who would change something is told who owns the folder.
     desk.run(&["events", "append", "a-1", "X"]).failed(5, "LS0001");
     desk.run(&["--read-only", "events", "append", "a-1", "X"]).failed(2, "--read-only");

@@ -9,9 +9,8 @@ use crate::sqlite::failure::{corrupt, failed};
 pub(crate) fn checkpoints(connection: &Connection) -> Result<Vec<(i64, String, LogPoint)>, BackendError> {
     let sql = "SELECT number, name, checkpoint FROM document_collections WHERE checkpoint IS NOT NULL";
     let mut statement = connection.prepare(sql).map_err(failed("list checkpoints"))?;
-    let rows = statement.query_map([], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
-    });
+    let rows = statement
+        .query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?)));
     let rows: Vec<_> =
         rows.and_then(Iterator::collect::<Result<_, _>>).map_err(failed("list checkpoints"))?;
     let read = |(number, name, point): (i64, String, String)| {

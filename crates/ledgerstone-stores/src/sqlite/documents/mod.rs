@@ -75,7 +75,9 @@ impl SqliteDocuments {
             let is_read_only = inner.database.is_read_only();
             let closed = || match is_read_only {
                 true => only_read(BACKEND, operation),
-                false => BackendError::new(ErrorKind::Unavailable, BACKEND, operation, "the store was closed"),
+                false => {
+                    BackendError::new(ErrorKind::Unavailable, BACKEND, operation, "the store was closed")
+                }
             };
             work(&inner, writer.as_mut().ok_or_else(closed)?)
         });
