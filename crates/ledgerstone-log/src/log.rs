@@ -11,7 +11,7 @@ use crate::disk::Disk;
 use crate::failure::LogError;
 use crate::index::{Covers, Run};
 use crate::index_view::{Index, IndexView, SegmentRun};
-use crate::indexer::{Indexer, parse_run_name, stamp, write_run};
+use crate::indexer::{Indexer, parse_run_name, run_name, stamp, write_run};
 use crate::page::Page;
 use crate::reader::Patience;
 use crate::recovery::{Recovered, Report, index_segment, recover};
@@ -109,31 +109,8 @@ pub(crate) fn open_runs(
     let mut runs: Vec<SegmentRun> = Vec::new();
     let mut at = 0;
     while let Some(segment) = closed.get(at) {
-        let number = segment.header.number;
-        let mut found = None;
-        for (first, last, mark) in kept.iter().filter(|(first, ..)| *first == number) {
-            let inside: Vec<_> =
-                closed.iter().skip(at).take_while(|segment| segment.header.number <= *last).collect();
-            let fits = inside.last().is_some_and(|newest| newest.header.number == *last)
-                && stamp(inside.iter().map(|segment| &***segment)) == *mark;
-            let name = crate::indexer::run_name(*first, *last, *mark);
-            let opened = fits.then(|| disk.open(&name).ok().and_then(|file| Run::open(file).ok()));
-            let covered =
-                heads.get(at + inside.len() - 1).map(|next| Covers::between(segment.header.heads, *next));
-            // A file of another log under this name would leave events out.
-            let own = opened.flatten().filter(|run| covered.is_none_or(|covered| run.covers() == covered));
-            if let Some(run) = own {
-                found = Some(SegmentRun {
-                    first: *first,
-                    last: *last,
-                    segments: inside.len(),
-                    name,
-                    run: Arc::new(run),
-                    standing: Arc::default(),
-                });
-                break;
-            }
-        }
+        let rest = closed.get(at..).unwrap_or_default();
+        let found = kept.iter().find_map(|name| find_run(disk, *name, rest, heads.get(at..)?));
         let run = match found {
             Some(run) => run,
             None => {
@@ -160,6 +137,31 @@ pub(crate) fn open_runs(
         }
     }
     Ok(runs)
+}
+
+/// Opens the run of a name if it is one over the first segments of those that are left.
+fn find_run(
+    disk: &Arc<dyn Disk>,
+    (first, last, mark): (u64, u64, u64),
+    rest: &[Arc<Segment>],
+    next_heads: &[Heads],
+) -> Option<SegmentRun> {
+    let segment = rest.first().filter(|segment| segment.header.number == first)?;
+    let segments = rest.iter().take_while(|segment| segment.header.number <= last).count();
+    let inside = rest.get(..segments)?;
+    let fits = inside.last()?.header.number == last && stamp(inside.iter().map(|segment| &**segment)) == mark;
+    let name = run_name(first, last, mark);
+    let run = if fits { Run::open(disk.open(&name).ok()?).ok()? } else { return None };
+    let covered = next_heads.get(segments - 1).map(|next| Covers::between(segment.header.heads, *next));
+    // A file of another log under this name would leave events out.
+    covered.is_none_or(|covered| run.covers() == covered).then(|| SegmentRun {
+        first,
+        last,
+        segments,
+        name,
+        run: Arc::new(run),
+        standing: Arc::default(),
+    })
 }
 
 impl LogReader {

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt as _;
@@ -11,12 +12,14 @@ use ledgerstone_core::{
     Tag,
 };
 use ledgerstone_stores::{Backend, Condition, Resources, open};
+use ledgerstone_testkit::FixedClock;
 use ledgerstone_testkit::conformance::{CaseError, CaseResult, Trials};
 use tempfile::TempDir;
 use uuid::Uuid;
 
 pub(crate) fn add(trials: &mut Trials) {
     trials.add("file::a_damaged_index_answers_from_the_log_and_is_made_again_while_it_is_open", healed);
+    trials.add("file::a_clock_that_goes_back_while_the_store_is_closed_takes_no_event_with_it", clock);
     trials.add("file::the_scrub_names_a_damaged_segment_and_makes_a_damaged_index_again", scrubbed);
 }
 
@@ -135,5 +138,24 @@ async fn scrubbed() -> CaseResult {
     let mended = condition(&store, |now| now.damages.is_empty()).await;
     assert!(mended.damages.is_empty() && mended.rounds > 0, "{mended:?}");
     store.close().await;
+    Ok(())
+}
+
+async fn clock() -> CaseResult {
+    let folder = tempfile::tempdir()?;
+    let locator = format!("file:{}", folder.path().display()).parse()?;
+    let clock = Arc::new(FixedClock::at(Timestamp::from_micros(1_000)));
+    let resources = Resources { clock: Arc::clone(&clock) as _, ..Resources::default() };
+    let mut expected = Vec::new();
+    for (n, now) in [1_000, 2_000, 500, 1_500, 2_500].into_iter().enumerate() {
+        clock.set(Timestamp::from_micros(now));
+        let store = open(&locator, &resources).await?;
+        store.events.append(Batch::of(counted("a-1", n as u128 + 1, "0")?)).await?;
+        expected.push(now.max(expected.last().copied().unwrap_or_default()));
+        let events = read(&*store.events, Selection::all()).await?;
+        let times: Vec<_> = events.iter().map(|event| event.recorded_at().as_micros()).collect();
+        assert_eq!(times, expected);
+        store.close().await;
+    }
     Ok(())
 }
