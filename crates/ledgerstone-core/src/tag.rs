@@ -40,7 +40,7 @@ impl Tag {
 
     /// Tells whether the tag holds a value.
     pub fn is_unique(&self) -> bool {
-        self.as_str().starts_with("$unique:")
+        holds_value(self.as_str())
     }
 
     /// Tells whether the store sets this tag by itself.
@@ -63,4 +63,9 @@ impl Tag {
         }
         Ok(())
     }
+}
+
+/// Tells whether the text of a tag holds a value.
+pub(crate) fn holds_value(tag: &str) -> bool {
+    tag.starts_with("$unique:")
 }

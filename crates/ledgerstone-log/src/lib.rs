@@ -1,6 +1,7 @@
 //! The log engine of ledgerstone: segments, recovery, and an index that is never trusted over the log.
 
 mod appender;
+mod archive;
 mod disk;
 mod failure;
 mod frame;
@@ -13,7 +14,11 @@ mod places;
 mod reader;
 mod real_disk;
 mod recovery;
+mod rewriting;
 mod scanner;
+mod scavenge;
+#[cfg(test)]
+mod scavenge_tests;
 mod segment;
 mod segment_header;
 mod shared;
@@ -24,9 +29,11 @@ mod state;
 mod story_tests;
 mod tail;
 mod terms;
+mod tiered_disk;
 mod verify;
 
 pub use appender::{Appender, CommitError, NewEvent};
+pub use archive::{Archive, Archived};
 pub use disk::{Disk, DiskFile};
 pub use failure::LogError;
 pub use index::{Covers, IndexError, Run, RunBuilder, merge};
@@ -36,7 +43,9 @@ pub use page::Page;
 pub use reader::Patience;
 pub use real_disk::RealDisk;
 pub use recovery::{Cut, Report};
+pub use scavenge::{Reclaimed, Scavenge};
 pub use shared::Options;
 pub use tail::{Entry, Tail};
 pub use terms::{ItemTerms, TermHasher, id_key};
+pub use tiered_disk::TieredDisk;
 pub use verify::verify;

@@ -23,7 +23,7 @@ use crate::terms::TermHasher;
 /// The reading half of a log; clones read the same.
 #[derive(Debug, Clone)]
 pub struct LogReader {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// A log that was opened.
@@ -60,6 +60,7 @@ fn begin(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, LogError> {
         heads: Heads::default(),
         recorded_at: Timestamp::from_micros(i64::MIN),
         batches_at: 0,
+        scavenged: None,
     };
     let active = create_segment(&shared, header).map_err(|failed| failed.error)?;
     shared.segments.write().push(Arc::clone(&active.segment));

@@ -79,6 +79,7 @@ pub fn app(backend: &Backend) -> App {
         events: Arc::clone(&backend.events),
         documents: Arc::clone(&backend.documents),
         read_models: read_models(backend),
+        upkeep: backend.upkeep.clone(),
         clock: clock(),
         ids: ids(),
     }

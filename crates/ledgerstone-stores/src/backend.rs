@@ -13,6 +13,7 @@ use ledgerstone_core::{
 use crate::inspection::Inspection;
 use crate::ownership::{Owner, Ownership};
 use crate::restore::Restore;
+use crate::upkeep::Upkeep;
 
 /// What a backend is given: time, ids, and a way to the network.
 #[derive(Clone)]
@@ -54,6 +55,8 @@ pub struct Backend {
     pub documents: Arc<dyn DocumentStore>,
     /// The lock on the data, where one process owns it.
     pub ownership: Option<Ownership>,
+    /// Reclaims and moves what the files hold, where that can be done.
+    pub upkeep: Option<Upkeep>,
     closing: Option<Arc<dyn Closing>>,
 }
 
@@ -67,13 +70,19 @@ pub(crate) trait Closing: Debug + Send + Sync {
 impl Backend {
     /// Puts two stores together.
     pub fn new(events: Arc<dyn EventStore>, documents: Arc<dyn DocumentStore>) -> Self {
-        Self { events, documents, ownership: None, closing: None }
+        Self { events, documents, ownership: None, upkeep: None, closing: None }
     }
 
     /// Adds what is done at the end, and the lock that it gives free.
     pub(crate) fn closed_by(mut self, closing: Arc<dyn Closing>, ownership: Option<Ownership>) -> Self {
         self.closing = Some(closing);
         self.ownership = ownership;
+        self
+    }
+
+    /// Adds what looks after the files; whoever closes the backend closes it before.
+    pub(crate) fn kept_by(mut self, upkeep: Upkeep) -> Self {
+        self.upkeep = Some(upkeep);
         self
     }
 

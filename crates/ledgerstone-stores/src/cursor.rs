@@ -113,7 +113,10 @@ impl Cursor {
     }
 }
 
-/// Tells whether an event was removed; system events never are.
+/// Tells whether an event was removed; system events never are. What was reclaimed stays removed, whatever is said
+/// of its stream later.
 pub(crate) fn is_removed(event: &RecordedEvent, removal: Removal) -> bool {
-    event.log() == LogKind::Application && event.revision().is_some_and(|revision| removal.covers(revision))
+    event.is_stub()
+        || event.log() == LogKind::Application
+            && event.revision().is_some_and(|revision| removal.covers(revision))
 }

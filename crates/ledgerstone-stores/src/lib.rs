@@ -20,6 +20,7 @@ mod restore;
 pub mod sqlite;
 mod staged;
 mod stream_cache;
+mod upkeep;
 
 pub use backend::{Adapter, Backend, Resources, can_restore, has_files, inspect, owner_of, restore};
 pub use connection::{CallError, Connection, percent_encode};
@@ -27,6 +28,7 @@ pub use group_commit::{CommitLog, GroupCommit, ReadLog, Staged, Verdict};
 pub use inspection::Inspection;
 pub use ownership::{Owner, Ownership};
 pub use restore::Restore;
+pub use upkeep::{Upkeep, UpkeepStatus, Work};
 
 /// Every backend of this build.
 pub const ADAPTERS: &[Adapter] = &[

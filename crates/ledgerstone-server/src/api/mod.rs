@@ -24,3 +24,4 @@ mod removal;
 pub mod route;
 pub mod routes;
 pub mod state;
+pub(crate) mod upkeep;

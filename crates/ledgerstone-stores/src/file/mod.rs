@@ -6,6 +6,7 @@ mod plan;
 mod reading;
 mod restore;
 mod shared;
+mod upkeep;
 mod writer;
 
 use std::ops::RangeInclusive;
@@ -15,18 +16,20 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_core::future::BoxFuture;
 use ledgerstone_core::{BackendError, ErrorKind, Locator};
-use ledgerstone_log::{LogError, Options, RealDisk};
+use ledgerstone_log::{Disk, LogError, Options, RealDisk, TieredDisk};
 
 pub use events::FileEvents;
 
 use crate::backend::{Adapter, Backend, Closing, Resources, check_parameters, misplaced};
 use crate::file::failure::{BACKEND, failed};
 use crate::file::restore::{FileRestore, check_restored};
+use crate::file::upkeep::FileUpkeep;
 use crate::group_commit::GroupCommit;
 use crate::inspection::Inspection;
 use crate::ownership::{io_failure, owner_of_lock};
 use crate::sqlite::SqliteDocuments;
 use crate::sqlite::database::{Database, lock_path};
+use crate::upkeep::Upkeep;
 
 /// The row of this backend in the table of adapters.
 pub(crate) const ADAPTER: Adapter = Adapter {
@@ -39,10 +42,12 @@ pub(crate) const ADAPTER: Adapter = Adapter {
     inspect: Some(inspect),
 };
 
+/// The folder that closed segments may be moved to.
+const ARCHIVE: &str = "archive";
 /// How large a segment grows, in bytes.
 const SEGMENT_BYTES: &str = "segment_bytes";
 /// The sizes that a segment may have: smaller ones cost a file for every few events, larger ones memory.
-const SEGMENT_SIZES: RangeInclusive<u64> = 4 * 1024..=1024 * 1024 * 1024;
+const SEGMENT_SIZES: RangeInclusive<u64> = 512..=1024 * 1024 * 1024;
 
 fn segment_bytes(text: &str) -> Result<u64, BackendError> {
     text.parse().ok().filter(|bytes| SEGMENT_SIZES.contains(bytes)).ok_or_else(|| {
@@ -64,13 +69,26 @@ pub(crate) fn log(folder: &Path) -> PathBuf {
     folder.join("log")
 }
 
+/// Opens the folder of the log, and the archive behind it if the locator names one.
+fn disk(locator: &Locator, operation: &'static str) -> Result<Arc<dyn Disk>, BackendError> {
+    let open = |folder: &Path| {
+        let opened = RealDisk::open(folder).map_err(|error| io_failure(BACKEND, operation, folder, error));
+        opened.map(|disk| Arc::new(disk) as Arc<dyn Disk>)
+    };
+    let near = open(&log(Path::new(locator.place())))?;
+    match locator.parameter(ARCHIVE) {
+        None => Ok(near),
+        Some("") => Err(misplaced(BACKEND, "the archive is no folder; write it like archive=/mnt/archive")),
+        Some(archive) => Ok(Arc::new(TieredDisk::new(near, open(Path::new(archive))?))),
+    }
+}
+
 /// Reads every segment from front to back.
 fn inspect(locator: &Locator) -> Result<Inspection, BackendError> {
-    let folder = log(Path::new(locator.place()));
-    let disk = RealDisk::open(&folder).map_err(|error| io_failure(BACKEND, "verify", &folder, error))?;
+    let disk = disk(locator, "verify")?;
     let mut inspection = Inspection::default();
     let mut problem = |problem: &LogError| inspection.problem(problem.to_string());
-    let heads = ledgerstone_log::verify(&disk, &mut problem).map_err(failed("verify"))?;
+    let heads = ledgerstone_log::verify(&*disk, &mut problem).map_err(failed("verify"))?;
     (inspection.application, inspection.system) = (heads.0, heads.1);
     Ok(inspection)
 }
@@ -86,7 +104,7 @@ fn open(locator: Locator, resources: Resources) -> BoxFuture<'static, Result<Bac
 }
 
 fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, BackendError> {
-    check_parameters(BACKEND, locator, &[SEGMENT_BYTES])?;
+    check_parameters(BACKEND, locator, &[SEGMENT_BYTES, ARCHIVE])?;
     if locator.place().is_empty() {
         return Err(misplaced(BACKEND, "the locator names no folder; write it like file:./data"));
     }
@@ -105,9 +123,16 @@ fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, Backen
         options.segment_bytes = segment_bytes(bytes)?;
     }
     let clock = Arc::clone(&resources.clock);
-    let events = Arc::new(FileEvents::open(&log(&folder), clock, options)?);
-    let closing = Arc::new(Open { events: Arc::clone(&events), documents: Arc::clone(&documents), database });
-    Ok(Backend::new(events, documents).closed_by(closing, Some(ownership)))
+    let (events, shared) = FileEvents::open(disk(locator, "open")?, clock, options)?;
+    let events = Arc::new(events);
+    let upkeep = Upkeep::new(BACKEND, Arc::new(FileUpkeep::new(shared, ownership.clone())));
+    let closing = Arc::new(Open {
+        events: Arc::clone(&events),
+        documents: Arc::clone(&documents),
+        database,
+        upkeep: upkeep.clone(),
+    });
+    Ok(Backend::new(events, documents).closed_by(closing, Some(ownership)).kept_by(upkeep))
 }
 
 /// What is open, until it is closed.
@@ -116,11 +141,16 @@ struct Open {
     events: Arc<GroupCommit<FileEvents>>,
     documents: Arc<SqliteDocuments>,
     database: Arc<Database>,
+    upkeep: Upkeep,
 }
 
 #[async_trait]
 impl Closing for Open {
     async fn close(&self) {
+        let upkeep = self.upkeep.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || upkeep.close()).await {
+            tracing::warn!(%error, "the upkeep was not stopped in order");
+        }
         self.events.close().await;
         let (documents, database) = (Arc::clone(&self.documents), Arc::clone(&self.database));
         let closed = tokio::task::spawn_blocking(move || {

@@ -7,6 +7,7 @@ mod failures;
 mod folders;
 mod imports;
 mod restores;
+mod scavenging;
 mod verifying;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ pub(crate) fn add(trials: &mut Trials) {
     failures::add(trials);
     folders::add(trials);
     verifying::add(trials);
+    scavenging::add(trials);
 }
 
 /// A folder with a store, and the binary to work on it.
