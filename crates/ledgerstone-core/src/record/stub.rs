@@ -5,17 +5,17 @@ use super::{
     len16, len32, put_u16, set,
 };
 use crate::metadata::Metadata;
-use crate::tag::holds_value;
+use crate::tag::outlives_removal;
 
 impl RecordedEvent {
     /// Returns the stub of the event: its place, its id, its stream, and how it stood in its batch.
     ///
     /// That is what positions, revisions, holes and repeated appends are told by. Of an event with a tag that holds
-    /// a value, whatever a condition can ask for stays too: type, tags, source and correlation. The payload, the
+    /// a value or releases one, whatever a condition can ask for stays too: type, tags, source and correlation. The payload, the
     /// rest of the metadata and the subject are gone. The stub of a stub is itself.
     #[must_use]
     pub fn stub(&self) -> Self {
-        let holds = self.tags().any(holds_value);
+        let holds = self.tags().any(outlives_removal);
         let mut bytes = Vec::with_capacity(HEADER + 64);
         bytes.extend_from_slice(self.as_bytes().get(..HEADER).unwrap_or(&[0; HEADER]));
         let kind = if holds { self.event_type() } else { "" };
@@ -119,7 +119,9 @@ mod tests {
 
     #[test]
     fn the_stub_of_a_stub_is_itself() {
-        for tags in [Vec::new(), vec![Tag::unique("mail", "k").expect("a tag")]] {
+        let tags = [Tag::unique("mail", "k"), Tag::released("mail", "k")].map(|tag| tag.expect("a tag"));
+        for tags in [Vec::new(), vec![tags[0].clone()], vec![tags[1].clone()]] {
+            assert_eq!(recorded(tags.clone()).stub().tags().count(), tags.len());
             let stub = recorded(tags).stub();
             assert_eq!(stub.stub(), stub);
         }

@@ -27,7 +27,11 @@ impl FileUpkeep {
 
 impl Kept for FileUpkeep {
     fn state(&self) -> Option<[u64; 2]> {
-        // Whatever removes events is a system event, and a closed segment stays the same but for that.
+        if self.shared.removals.read().depend_on_time() {
+            return None;
+        }
+        // Else what removes events is a system event, or an event behind which older ones are too many; and those
+        // close segments.
         Some([self.shared.reader.heads().system.0, self.shared.reader.closed_segments()])
     }
 
@@ -38,7 +42,9 @@ impl Kept for FileUpkeep {
         go_on: &dyn Fn(&Reclaimed) -> bool,
     ) -> Result<Reclaimed, BackendError> {
         // What is not durable yet is not known as removed.
-        let is_removed = |event: &RecordedEvent| is_removed(event, self.shared.removals.read().of(event));
+        let now = self.shared.clock.now();
+        let is_removed =
+            |event: &RecordedEvent| is_removed(event, self.shared.removals.read().of(event), now);
         let how = Scavenge { is_removed: &is_removed, least_percent, dry_run, go_on };
         self.shared.reader.scavenge(&how).map_err(failed("scavenge"))
     }
