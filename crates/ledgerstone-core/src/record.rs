@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | 0 | 4 | length of the whole record |
 //! | 4 | 1 | version of this layout: 1 |
-//! | 5 | 1 | flags: 1 stream, 2 system, 4 subject, 8 occurred, 16 carries state, 32 first and 64 last of its batch |
+//! | 5 | 1 | flags: 1 stream, 2 system, 4 subject, 8 occurred, 16 carries state, 32 first and 64 last of its batch, 128 stub |
 //! | 6 | 2 | number of tags |
 //! | 8 | 8 | position |
 //! | 16 | 8 | revision |
@@ -19,6 +19,10 @@
 //! | 74 | 2 | zero |
 //! | 76 | 4 × 3 | lengths of tags, metadata, payload |
 //! | 88 | | tenant, stream, type, content type, subject; tags (2-byte length each); metadata; payload |
+//!
+//! A stub is what scavenging leaves of a removed event (`record/stub.rs`): it has no payload and is never handed to a reader.
+
+mod stub;
 
 use bytes::Bytes;
 use uuid::Uuid;
@@ -44,6 +48,8 @@ const STATE: u8 = 16;
 pub(crate) const BATCH_FIRST: u8 = 32;
 /// The last event of its batch within its count.
 pub(crate) const BATCH_LAST: u8 = 64;
+/// What is left of an event that was removed.
+const STUB: u8 = 128;
 
 /// Why bytes are not the record of an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -310,6 +316,11 @@ impl RecordedEvent {
     /// Tells whether it was the last of its batch within its count.
     pub fn is_batch_last(&self) -> bool {
         self.has(BATCH_LAST)
+    }
+
+    /// Tells whether this is what scavenging left of a removed event: no reader may be handed it.
+    pub fn is_stub(&self) -> bool {
+        self.has(STUB)
     }
 
     /// Returns the payload.

@@ -63,7 +63,7 @@ impl Tag {
 
     /// Tells whether conditions see the tag on an event that was removed.
     pub fn outlives_removal(&self) -> bool {
-        self.is_unique() || self.as_str().starts_with(RELEASED)
+        outlives_removal(self.as_str())
     }
 
     /// Tells whether the store sets this tag by itself.
@@ -86,4 +86,9 @@ impl Tag {
         }
         Ok(())
     }
+}
+
+/// Tells whether conditions see a tag with this text on an event that was removed.
+pub(crate) fn outlives_removal(tag: &str) -> bool {
+    tag.starts_with(UNIQUE) || tag.starts_with(RELEASED)
 }

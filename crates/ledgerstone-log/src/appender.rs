@@ -70,6 +70,8 @@ pub struct Appender {
     /// When the newest durable event was recorded, and the newest one that was put.
     recorded_at: Timestamp,
     written_at: Timestamp,
+    /// The newest time of any batch, those of marks alone included.
+    told_at: Timestamp,
     changes: Vec<MarkAfter>,
     changed: HashMap<(Tenant, MarkName), Option<Mark>>,
     /// The highest version of any mark that went away since the last commit.
@@ -114,6 +116,7 @@ impl Appender {
             written,
             recorded_at,
             written_at: recorded_at,
+            told_at: recorded_at,
             changes: Vec::new(),
             changed: HashMap::new(),
             retired: 0,
@@ -194,6 +197,7 @@ impl Appender {
     pub fn end(&mut self, tenant: &Tenant, marks: Vec<(MarkName, Option<Mark>)>, recorded_at: Timestamp) {
         let salt = self.active.segment.header.salt;
         let marks_at = self.buffer.len();
+        self.told_at = self.told_at.max(recorded_at);
         if !marks.is_empty() {
             self.buffer.extend_from_slice(&[0; CHECKSUM_BYTES]);
             for (name, mark) in marks {
@@ -385,7 +389,10 @@ impl Appender {
             heads: *self.shared.durable.read(),
             recorded_at: self.recorded_at,
             batches_at: 0,
+            scavenged: None,
         };
+        // Marks expire where nothing but marks is written, too.
+        self.shared.state.write().sweep(self.told_at);
         let next = match create_segment(&self.shared, header) {
             Ok(next) => next,
             Err(failed) => {

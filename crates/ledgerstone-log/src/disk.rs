@@ -4,6 +4,8 @@ use std::fmt::Debug;
 use std::io;
 use std::sync::Arc;
 
+use crate::tiered_disk::TieredDisk;
+
 /// A folder of files.
 ///
 /// What was written is durable once the file was synced; a new, renamed or removed name is durable once the
@@ -27,6 +29,11 @@ pub trait Disk: Debug + Send + Sync + 'static {
 
     /// Makes the names durable.
     fn sync_names(&self) -> io::Result<()>;
+
+    /// Returns the folder and the archive behind it, if there is one.
+    fn tiers(&self) -> Option<&TieredDisk> {
+        None
+    }
 }
 
 /// A file, read and written at given places, by many threads at once.

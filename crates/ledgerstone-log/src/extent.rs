@@ -63,7 +63,7 @@ pub fn extent(disk: &dyn Disk, is_owned: bool) -> Result<Option<Extent>, LogErro
     }
     if !is_owned {
         let chain = follow(disk, &numbers)?.0;
-        return chain.last().map(|newest| scan(disk, newest).map(|end| assemble(&chain, end))).transpose();
+        return chain.last().map(|newest| assemble(&chain, scan(disk, newest)?)).transpose();
     }
     let mark = Watermark::read(disk).map_err(LogError::disk("reading", "the watermark"))?;
     let mark = mark.ok_or_else(|| {
@@ -76,7 +76,7 @@ pub fn extent(disk: &dyn Disk, is_owned: bool) -> Result<Option<Extent>, LogErro
     let chain = follow(disk, &numbers)?.0;
     match chain.last() {
         Some(newest) if newest.number == mark.segment && newest.log == mark.log => {
-            Ok(Some(assemble(&chain, (mark.end, mark.heads))))
+            assemble(&chain, (mark.end, mark.heads)).map(Some)
         }
         _ => Err(LogError::Mixed(format!(
             "the watermark tells of {}, which is not there",
@@ -85,12 +85,14 @@ pub fn extent(disk: &dyn Disk, is_owned: bool) -> Result<Option<Extent>, LogErro
     }
 }
 
-fn assemble(chain: &[SegmentHeader], (end, heads): (u64, Heads)) -> Extent {
-    let ends = chain.iter().skip(1).map(|next| next.previous_end).chain([end]);
+fn assemble(chain: &[SegmentHeader], (end, heads): (u64, Heads)) -> Result<Extent, LogError> {
+    let followed = chain.iter().zip(chain.iter().skip(1));
+    let mut ends = followed.map(|(header, next)| header.end_before(next)).collect::<Result<Vec<_>, _>>()?;
+    ends.push(end);
     let segments = chain.iter().zip(ends).map(|(header, end)| Stretch { header: *header, end }).collect();
     let log =
         chain.last().map(|newest| newest.log).unwrap_or(LogIdentity { id: uuid::Uuid::nil(), epoch: 0 });
-    Extent { log, heads, segments }
+    Ok(Extent { log, heads, segments })
 }
 
 /// Reads the newest segment to the end of its last whole frame.

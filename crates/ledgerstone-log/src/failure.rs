@@ -39,6 +39,9 @@ pub enum LogError {
         /// The newest format known here.
         known: u32,
     },
+    /// There is no archive, or it is another log's.
+    #[error("{0}")]
+    Archive(String),
     /// What is to be read is not in memory, and the caller does not want to wait.
     #[error("the disk would have to be waited for")]
     WouldWait,

@@ -2,6 +2,7 @@
 
 mod alarm;
 mod appender;
+mod archive;
 mod condition;
 mod disk;
 mod extent;
@@ -20,7 +21,11 @@ mod places;
 mod reader;
 mod real_disk;
 mod recovery;
+mod rewriting;
 mod scanner;
+mod scavenge;
+#[cfg(test)]
+mod scavenge_tests;
 mod scrubber;
 mod segment;
 mod segment_header;
@@ -32,10 +37,12 @@ mod state;
 mod story_tests;
 mod tail;
 mod terms;
+mod tiered_disk;
 mod verify;
 mod watermark;
 
 pub use appender::{Appender, CommitError, NewEvent};
+pub use archive::{Archive, Archived};
 pub use condition::{Condition, Damage};
 pub use disk::{Disk, DiskFile};
 pub use extent::{Extent, Stretch, extent};
@@ -48,9 +55,11 @@ pub use page::Page;
 pub use reader::Patience;
 pub use real_disk::RealDisk;
 pub use recovery::{Cut, Report};
+pub use scavenge::{Reclaimed, Scavenge};
 pub use scrubber::Scrub;
 pub use shared::Options;
 pub use tail::{Entry, Tail};
 pub use terms::{ItemTerms, TermHasher, id_key};
+pub use tiered_disk::TieredDisk;
 pub use verify::{verify, verify_some};
 pub use watermark::Watermark;

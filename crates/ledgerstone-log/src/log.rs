@@ -62,6 +62,7 @@ fn begin(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, LogError> {
         heads: Heads::default(),
         recorded_at: Timestamp::from_micros(i64::MIN),
         batches_at: 0,
+        scavenged: None,
     };
     let active = create_segment(&shared, header).map_err(|failed| failed.error)?;
     shared.segments.write().push(Arc::clone(&active.segment));

@@ -82,6 +82,7 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Option<Recovered>, LogError> {
     check_newest(&names, newest_number)?;
     let chain = chain(disk, &numbers, &mut report)?;
     let Some(newest) = chain.last().copied() else { return Ok(None) };
+    check_growing(&newest)?;
     let mut segments = closed(disk, &chain)?;
     let mut last = Newest::read(disk, newest, None)?;
     check_reach(disk, &last)?;
@@ -128,6 +129,17 @@ fn check_newest(names: &[String], newest: u64) -> Result<(), LogError> {
     }
 }
 
+/// Refuses a newest segment that was scavenged: only what another one follows is.
+pub(crate) fn check_growing(newest: &SegmentHeader) -> Result<(), LogError> {
+    match newest.scavenged {
+        None => Ok(()),
+        Some(_) => Err(LogError::Mixed(format!(
+            "{} was scavenged, so a segment came after it, and it is missing; bring it back",
+            segment_name(newest.number)
+        ))),
+    }
+}
+
 /// Follows the segments from the newest one back, and takes away those that no other follows.
 fn chain(disk: &dyn Disk, numbers: &[u64], report: &mut Report) -> Result<Vec<SegmentHeader>, LogError> {
     let (chain, orphans) = follow(disk, numbers)?;
@@ -153,15 +165,20 @@ pub(crate) fn follow(disk: &dyn Disk, numbers: &[u64]) -> Result<(Vec<SegmentHea
             0 => None,
             previous => {
                 let found = headers.remove(&previous);
-                let missing =
-                    || LogError::Mixed(format!("{} is missing; bring it back", segment_name(previous)));
-                Some(found.ok_or_else(missing)?)
+                Some(found.ok_or_else(|| missing(previous))?)
             }
         };
     }
     chain.reverse();
     check_chain(&chain)?;
     Ok((chain, headers.into_keys().collect()))
+}
+
+fn missing(number: u64) -> LogError {
+    LogError::Mixed(format!(
+        "{} is missing; bring it back, or name the archive that it was moved to, like file:./data?archive=FOLDER",
+        segment_name(number)
+    ))
 }
 
 fn check_chain(chain: &[SegmentHeader]) -> Result<(), LogError> {
@@ -185,6 +202,12 @@ fn check_chain(chain: &[SegmentHeader]) -> Result<(), LogError> {
 pub(crate) fn read_header(disk: &dyn Disk, number: u64) -> Result<SegmentHeader, LogError> {
     let name = segment_name(number);
     let file = disk.open(&name).map_err(LogError::disk("opening", &name))?;
+    header_of(&*file, number)
+}
+
+/// Reads the header of the file that holds a segment.
+pub(crate) fn header_of(file: &dyn DiskFile, number: u64) -> Result<SegmentHeader, LogError> {
+    let name = segment_name(number);
     let mut bytes = [0; HEADER_BYTES];
     let size = file.size().map_err(LogError::disk("measuring", &name))?;
     if size < HEADER_BYTES as u64 {
@@ -202,10 +225,11 @@ pub(crate) fn read_header(disk: &dyn Disk, number: u64) -> Result<SegmentHeader,
 fn closed(disk: &dyn Disk, chain: &[SegmentHeader]) -> Result<Vec<Arc<Segment>>, LogError> {
     let pairs = chain.iter().zip(chain.iter().skip(1));
     let segments = pairs.map(|(header, next)| {
-        let segment = Segment::closed(*header, next.previous_end);
+        let end = header.end_before(next)?;
+        let segment = Segment::closed(*header, end);
         let file = disk.open(&segment.name).map_err(LogError::disk("opening", &segment.name))?;
         let size = file.size().map_err(LogError::disk("measuring", &segment.name))?;
-        if size < next.previous_end {
+        if size < end {
             return Err(LogError::damaged(&segment.name, size, "it was cut short"));
         }
         Ok(Arc::new(segment))

@@ -1,7 +1,7 @@
 //! A segment: a file of the log, opened and its table of places loaded when it is first read.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ledgerstone_core::{Heads, LogKind, Position};
 use parking_lot::{Mutex, RwLock};
@@ -20,6 +20,8 @@ pub(crate) struct Segment {
     /// Where what is durable ends.
     end: AtomicU64,
     open: Mutex<Option<Arc<OpenSegment>>>,
+    /// Whether it stays open, because its name is about to be another file's.
+    pinned: AtomicBool,
 }
 
 /// What reading a segment needs.
@@ -33,7 +35,8 @@ impl Segment {
     /// Takes a segment that is not open yet.
     pub(crate) fn closed(header: SegmentHeader, end: u64) -> Self {
         let name = segment_name(header.number);
-        Self { header, name, end: AtomicU64::new(end), open: Mutex::new(None) }
+        let pinned = AtomicBool::new(false);
+        Self { header, name, end: AtomicU64::new(end), open: Mutex::new(None), pinned }
     }
 
     /// Takes a segment that is open and stays so while it grows.
@@ -56,9 +59,25 @@ impl Segment {
         self.open.lock().clone()
     }
 
+    /// Returns where it ended when it was closed, whatever scavenging has taken since.
+    pub(crate) fn written_end(&self) -> u64 {
+        self.header.scavenged.map_or_else(|| self.end(), |scavenged| scavenged.written_end)
+    }
+
     /// Gives file and table free; whoever reads them now goes on.
     pub(crate) fn close(&self) {
-        self.open.lock().take();
+        let mut open = self.open.lock();
+        if !self.pinned.load(Ordering::Acquire) {
+            open.take();
+        }
+    }
+
+    /// Keeps the segment open for good: whoever holds it reads on, whatever its name stands for.
+    pub(crate) fn pin(&self, disk: &dyn Disk) -> Result<Arc<OpenSegment>, LogError> {
+        let opened = self.open(disk)?;
+        let mut open = self.open.lock();
+        self.pinned.store(true, Ordering::Release);
+        Ok(Arc::clone(open.get_or_insert(opened)))
     }
 
     /// Opens the file and loads the table, or makes it from the segment; it waits for the disk.
@@ -66,6 +85,16 @@ impl Segment {
         if let Some(open) = self.opened() {
             return Ok(open);
         }
+        let opened = self.load(disk);
+        let mut open = self.open.lock();
+        match &*open {
+            // Somebody was faster; and if the segment was replaced meanwhile, what was loaded is another's.
+            Some(open) => Ok(Arc::clone(open)),
+            None => Ok(Arc::clone(open.insert(opened?))),
+        }
+    }
+
+    fn load(&self, disk: &dyn Disk) -> Result<Arc<OpenSegment>, LogError> {
         let file = disk.open(&self.name).map_err(LogError::disk("opening", &self.name))?;
         let places = match self.load_places(disk) {
             Some(places) => places,
@@ -80,9 +109,7 @@ impl Segment {
                 places
             }
         };
-        let opened = Arc::new(OpenSegment { file, places: RwLock::new(places) });
-        let mut open = self.open.lock();
-        Ok(Arc::clone(open.get_or_insert(opened)))
+        Ok(Arc::new(OpenSegment { file, places: RwLock::new(places) }))
     }
 
     fn load_places(&self, disk: &dyn Disk) -> Option<Places> {

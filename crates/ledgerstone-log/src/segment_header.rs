@@ -5,7 +5,7 @@
 //! | at | bytes | what |
 //! |---|---|---|
 //! | 0 | 8 | `LEDGLOG` and a zero |
-//! | 8 | 4 | version of the format: 1 |
+//! | 8 | 4 | version of the format: 1, or 2 for a segment that was scavenged |
 //! | 12 | 4 | CRC32C of everything else in the header |
 //! | 16 | 8 | number of the segment, from 1 |
 //! | 24 | 8 | number of its predecessor, 0 for none |
@@ -18,7 +18,12 @@
 //! | 80 | 8 | position of the newest system event before it |
 //! | 88 | 8 | time of the newest event before it, microseconds |
 //! | 96 | 8 | where its batches begin: what stands before was durable before the segment got its name |
-//! | 104 | 24 | zero |
+//! | 104 | 8 | scavenged: where it ends now |
+//! | 112 | 8 | scavenged: where it ended when it was closed, as its successor says |
+//! | 120 | 4 | scavenged: how many of its records are stubs |
+//! | 124 | 4 | scavenged: how often |
+//!
+//! What is said of a scavenged segment is zero in any other.
 
 use ledgerstone_core::{Heads, LogIdentity, Position, Timestamp};
 use uuid::Uuid;
@@ -28,7 +33,9 @@ use crate::failure::LogError;
 /// How many bytes a header has.
 pub(crate) const HEADER_BYTES: usize = 128;
 /// The newest version of the format that is known here.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
+/// The version of a segment that is as it was written, which older versions read too.
+const AS_WRITTEN: u32 = 1;
 const MAGIC: &[u8; 8] = b"LEDGLOG\0";
 
 /// The header of a segment.
@@ -52,6 +59,21 @@ pub(crate) struct SegmentHeader {
     pub(crate) recorded_at: Timestamp,
     /// Where its batches begin.
     pub(crate) batches_at: u64,
+    /// What became of it, if it was scavenged.
+    pub(crate) scavenged: Option<Scavenged>,
+}
+
+/// What the header of a scavenged segment says beside the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Scavenged {
+    /// Where the segment ends now.
+    pub(crate) end: u64,
+    /// Where it ended when it was closed, as its successor says.
+    pub(crate) written_end: u64,
+    /// How many of its records are stubs.
+    pub(crate) stubs: u32,
+    /// How often it was scavenged.
+    pub(crate) times: u32,
 }
 
 impl SegmentHeader {
@@ -66,7 +88,7 @@ impl SegmentHeader {
             at += part.len();
         };
         put(MAGIC);
-        put(&FORMAT.to_le_bytes());
+        put(&self.scavenged.map_or(AS_WRITTEN, |_| FORMAT).to_le_bytes());
         put(&[0; 4]);
         put(&self.number.to_le_bytes());
         put(&self.previous.to_le_bytes());
@@ -79,6 +101,12 @@ impl SegmentHeader {
         put(&self.heads.system.0.to_le_bytes());
         put(&self.recorded_at.as_micros().to_le_bytes());
         put(&self.batches_at.to_le_bytes());
+        if let Some(scavenged) = self.scavenged {
+            put(&scavenged.end.to_le_bytes());
+            put(&scavenged.written_end.to_le_bytes());
+            put(&scavenged.stubs.to_le_bytes());
+            put(&scavenged.times.to_le_bytes());
+        }
         let checksum = checksum(&bytes);
         if let Some(place) = bytes.get_mut(12..16) {
             place.copy_from_slice(&checksum.to_le_bytes());
@@ -108,7 +136,28 @@ impl SegmentHeader {
             heads: Heads { application: Position(u64_at(bytes, 72)), system: Position(u64_at(bytes, 80)) },
             recorded_at: Timestamp::from_micros(u64_at(bytes, 88).cast_signed()),
             batches_at: u64_at(bytes, 96),
+            scavenged: (found > AS_WRITTEN).then(|| Scavenged {
+                end: u64_at(bytes, 104),
+                written_end: u64_at(bytes, 112),
+                stubs: u32_at(bytes, 120),
+                times: u32_at(bytes, 124),
+            }),
         })
+    }
+
+    /// Returns where the segment ends that `next` follows; the error is what `next` should not have said.
+    pub(crate) fn end_before(&self, next: &Self) -> Result<u64, LogError> {
+        match self.scavenged {
+            None => Ok(next.previous_end),
+            Some(scavenged) if scavenged.written_end == next.previous_end => Ok(scavenged.end),
+            Some(scavenged) => Err(LogError::Mixed(format!(
+                "{} ended at byte {} when it was closed, and {} follows one that ended at {}",
+                segment_name(self.number),
+                scavenged.written_end,
+                segment_name(next.number),
+                next.previous_end
+            ))),
+        }
     }
 }
 
@@ -161,23 +210,47 @@ mod tests {
             heads: Heads { application: Position(70), system: Position(5) },
             recorded_at: Timestamp::from_micros(-5),
             batches_at: 300,
+            scavenged: None,
         }
+    }
+
+    fn scavenged() -> SegmentHeader {
+        let scavenged = Scavenged { end: 700, written_end: 9000, stubs: 4, times: 2 };
+        SegmentHeader { scavenged: Some(scavenged), ..header() }
     }
 
     #[test]
     fn a_header_reads_back() {
-        let header = header();
-        assert_eq!(SegmentHeader::decode("x", &header.encode()).expect("sound"), header);
+        for header in [header(), scavenged()] {
+            assert_eq!(SegmentHeader::decode("x", &header.encode()).expect("sound"), header);
+        }
     }
 
     #[test]
     fn a_header_with_any_bit_flipped_is_refused() {
-        let sound = header().encode();
-        for bit in 0..HEADER_BYTES * 8 {
-            let mut bytes = sound;
-            bytes[bit / 8] ^= 1 << (bit % 8);
-            assert!(SegmentHeader::decode("x", &bytes).is_err(), "bit {bit}");
+        for sound in [header().encode(), scavenged().encode()] {
+            for bit in 0..HEADER_BYTES * 8 {
+                let mut bytes = sound;
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                assert!(SegmentHeader::decode("x", &bytes).is_err(), "bit {bit}");
+            }
         }
+    }
+
+    #[test]
+    fn only_a_scavenged_segment_asks_for_a_newer_version() {
+        assert_eq!(u32_at(&header().encode(), 8), 1);
+        assert_eq!(u32_at(&scavenged().encode(), 8), 2);
+    }
+
+    #[test]
+    fn a_scavenged_segment_ends_where_it_says_if_its_successor_follows_it() {
+        let mut next = header();
+        next.previous_end = 9000;
+        assert_eq!(header().end_before(&next).expect("an end"), 9000);
+        assert_eq!(scavenged().end_before(&next).expect("an end"), 700);
+        next.previous_end = 700;
+        assert!(scavenged().end_before(&next).is_err());
     }
 
     #[test]

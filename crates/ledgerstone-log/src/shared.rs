@@ -64,6 +64,8 @@ pub(crate) struct Shared {
     pub(crate) state: RwLock<State>,
     pub(crate) durable: RwLock<Heads>,
     pub(crate) condition: Mutex<Condition>,
+    /// Held by who replaces or moves closed segments, one at a time.
+    pub(crate) upkeep: Mutex<()>,
 }
 
 impl Shared {
@@ -85,6 +87,7 @@ impl Shared {
             state: RwLock::new(state),
             durable: RwLock::new(durable),
             condition: Mutex::new(Condition::default()),
+            upkeep: Mutex::new(()),
         }
     }
 
@@ -127,5 +130,15 @@ impl Shared {
                 oldest.close();
             }
         }
+    }
+
+    /// Puts a segment in the place of the one with its number, which readers that hold it go on reading.
+    pub(crate) fn replace(&self, segment: &Arc<Segment>) {
+        let mut segments = self.segments.write();
+        let held = segments.iter_mut().find(|held| held.header.number == segment.header.number);
+        let Some(held) = held else { return };
+        let old = std::mem::replace(held, Arc::clone(segment));
+        drop(segments);
+        self.warm.lock().retain(|(warm, _)| !Arc::ptr_eq(warm, &old));
     }
 }

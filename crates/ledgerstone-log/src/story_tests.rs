@@ -3,7 +3,9 @@
 //!
 //! `LEDGERSTONE_STORIES` says how many seeds are told, `LEDGERSTONE_FIRST_STORY` the first of them.
 
-use std::collections::BTreeMap;
+mod scavenging;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ledgerstone_core::{
@@ -14,7 +16,7 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::appender::{Appender, CommitError, NewEvent};
-use crate::disk::Disk as _;
+use crate::disk::Disk;
 use crate::extent::extent;
 use crate::failure::LogError;
 use crate::log::{LogReader, Opened, open};
@@ -25,6 +27,7 @@ use crate::shared::Options;
 use crate::simulated_disk::{Cause, Fault, Operation, SimulatedDisk};
 use crate::tail::Entry;
 use crate::terms::{TermHasher, id_key};
+use crate::tiered_disk::TieredDisk;
 use crate::watermark::Watermark;
 
 /// Numbers that look random and come back for the same seed (SplitMix64, Steele et al. 2014).
@@ -97,17 +100,47 @@ pub(crate) struct Story {
     seed: u64,
     dice: Dice,
     disk: SimulatedDisk,
+    /// Where closed segments may be moved.
+    archive: SimulatedDisk,
     log: Option<(LogReader, Appender)>,
     known: Known,
     /// The batches of the newest group if nobody was told what became of it.
     uncertain: Vec<Put>,
+    /// Below which revision streams have lost their events.
+    removed: Removed,
     trace: Vec<String>,
     ids: Arc<DiceIds>,
     stats: Stats,
 }
 
+/// Below which revision streams have lost their events.
+#[derive(Debug, Default, Clone)]
+struct Removed(BTreeMap<String, u64>);
+
+impl Removed {
+    fn covers(&self, event: &RecordedEvent) -> bool {
+        let before = event.stream().and_then(|stream| self.0.get(stream));
+        event.log() == LogKind::Application
+            && before.zip(event.revision()).is_some_and(|(before, revision)| revision.0 < *before)
+    }
+
+    /// Returns what may be found of events: where one was removed, it or its stub.
+    fn expect(&self, events: &[RecordedEvent], found: &[RecordedEvent]) -> Vec<RecordedEvent> {
+        let stubs = found.iter().map(RecordedEvent::is_stub).chain(std::iter::repeat(false));
+        let expected = events
+            .iter()
+            .zip(stubs)
+            .map(|(event, is_stub)| if is_stub && self.covers(event) { event.stub() } else { event.clone() });
+        expected.collect()
+    }
+}
+
 #[derive(Debug, Default, Clone, Copy)]
 struct Stats {
+    moved: u64,
+    scavenged: u64,
+    stubs: u64,
+    broken_scavenges: u64,
     commits: u64,
     crashes: u64,
     refused: u64,
@@ -122,13 +155,24 @@ impl Story {
             seed,
             dice: Dice(seed),
             disk: SimulatedDisk::new(seed),
+            archive: SimulatedDisk::new(seed ^ 0x77),
             log: None,
             known: Known::default(),
             uncertain: Vec::new(),
+            removed: Removed::default(),
             trace: Vec::new(),
             ids,
             stats: Stats::default(),
         }
+    }
+
+    fn tiers(&self) -> Arc<dyn Disk> {
+        Arc::new(TieredDisk::new(Arc::new(self.disk.clone()), Arc::new(self.archive.clone())))
+    }
+
+    fn lift_faults(&self) {
+        self.disk.lift_faults();
+        self.archive.lift_faults();
     }
 
     pub(crate) fn options(&self) -> Options {
@@ -156,7 +200,7 @@ impl Story {
     pub(crate) fn open(&mut self) {
         self.log = None;
         for attempt in 0..3 {
-            match open(Arc::new(self.disk.clone()), self.options()) {
+            match open(self.tiers(), self.options()) {
                 Ok(Opened { reader, appender, report }) => {
                     self.stats.cuts += u64::from(report.cut.is_some());
                     self.trace.push(format!("opened: {report:?}"));
@@ -165,7 +209,7 @@ impl Story {
                 }
                 Err(error) => {
                     self.trace.push(format!("opening failed ({attempt}): {error}"));
-                    self.disk.lift_faults();
+                    self.lift_faults();
                 }
             }
         }
@@ -204,8 +248,8 @@ impl Story {
     }
 
     /// Returns the disk, which others may read too.
-    pub(crate) fn disk(&self) -> Arc<dyn crate::disk::Disk> {
-        Arc::new(self.disk.clone())
+    pub(crate) fn disk(&self) -> Arc<dyn Disk> {
+        self.tiers()
     }
 
     /// Tells others how far the log is durable.
@@ -217,14 +261,7 @@ impl Story {
 
     /// Compares what another reader of the disk sees with what must be there.
     pub(crate) fn check_read(&self, reader: &LogReader) {
-        let compared = differ("heads", &reader.heads(), &self.known.heads())
-            .and_then(|()| differ("marks", &marks_of(reader), &self.known.marks));
-        let logs = [LogKind::Application, LogKind::System].into_iter().try_for_each(|log| {
-            let expected = &self.known.events[log as usize];
-            differ("events", &read_all(reader, log, true)?, expected)?;
-            compare_index(reader, expected)
-        });
-        match compared.and(logs) {
+        match self.compare_with(reader) {
             Ok(()) => {}
             Err(Wrong::Differs(what)) => self.fail(what),
             Err(Wrong::Unread(error)) => self.fail(error),
@@ -232,16 +269,21 @@ impl Story {
     }
 
     fn compare(&self) -> Result<(), Wrong> {
-        let Some((reader, _)) = &self.log else { return Ok(()) };
+        self.log.as_ref().map_or(Ok(()), |(reader, _)| self.compare_with(reader))
+    }
+
+    fn compare_with(&self, reader: &LogReader) -> Result<(), Wrong> {
         differ("heads", &reader.heads(), &self.known.heads())?;
-        differ("marks", &self.marks_now(), &self.known.marks)?;
+        differ("marks", &marks_of(reader), &self.known.marks)?;
         for log in [LogKind::Application, LogKind::System] {
-            let expected = &self.known.events[log as usize];
-            differ("events", &read_all(reader, log, true)?, expected)?;
+            let known = &self.known.events[log as usize];
+            let found = read_all(reader, log, true)?;
+            let expected = self.removed.expect(known, &found);
+            differ("events", &found, &expected)?;
             let mut backwards = read_all(reader, log, false)?;
             backwards.reverse();
-            differ("events backwards", &backwards, expected)?;
-            compare_index(reader, expected)?;
+            differ("events backwards", &backwards, &expected)?;
+            compare_index(reader, known, &self.removed)?;
         }
         Ok(())
     }
@@ -283,18 +325,22 @@ impl Story {
                 self.stats.indeterminate += 1;
                 self.trace.push(format!("indeterminate: {error}"));
                 self.uncertain = group;
+                if self.dice.one_in(3) {
+                    self.lose_power();
+                }
             }
         }
     }
 
     /// Holds what others are told to what is durable, and what they find to it.
     fn check_watermark(&self, reader: &LogReader) {
-        let told = Watermark::read(&self.disk).unwrap_or_else(|error| self.fail(error));
+        let disk = self.disk();
+        let told = Watermark::read(&*disk).unwrap_or_else(|error| self.fail(error));
         let Some(told) = told else { return };
         if crate::segment::later(told.heads, reader.heads()) != reader.heads() {
             self.fail(format!("{told:?}, and {:?} is durable", reader.heads()));
         }
-        match extent(&self.disk, true) {
+        match extent(&*disk, true) {
             Ok(Some(extent)) if extent.heads == told.heads && extent.log == told.log => {}
             other => self.fail(format!("{told:?}, and there is {other:?}")),
         }
@@ -371,26 +417,33 @@ impl Story {
     }
 
     fn step(&mut self) {
-        match self.dice.below(16) {
-            0 => {
-                self.trace.push("the power fails".to_owned());
-                self.stats.crashes += 1;
-                self.log = None;
-                self.disk = self.disk.crash();
-                self.open();
-            }
+        match self.dice.below(22) {
+            0 => self.lose_power(),
             1 => {
                 self.trace.push("the process is killed".to_owned());
                 self.log = None;
                 self.disk = self.disk.kill();
+                self.archive = self.archive.kill();
                 self.open();
             }
             2 => self.reopen(),
             3 | 4 => self.plan_fault(),
-            5 => self.disk.lift_faults(),
+            5 => self.lift_faults(),
             6 => self.check(),
+            7 => self.remove(),
+            8 | 9 => self.scavenge(),
+            10 => self.move_away(),
             _ => self.commit(),
         }
+    }
+
+    fn lose_power(&mut self) {
+        self.trace.push("the power fails".to_owned());
+        self.stats.crashes += 1;
+        self.log = None;
+        self.disk = self.disk.crash();
+        self.archive = self.archive.crash();
+        self.open();
     }
 
     fn reopen(&mut self) {
@@ -409,26 +462,29 @@ impl Story {
             [Fault::Fails(cause), Fault::Prefix(cause), Fault::Torn(cause)][self.dice.below(3) as usize];
         let skip = self.dice.below(4);
         self.trace.push(format!("after {skip} more, {operation:?} {fault:?}"));
-        self.disk.fail_next(operation, skip, fault);
+        let disk = if self.dice.one_in(6) { &self.archive } else { &self.disk };
+        disk.fail_next(operation, skip, fault);
     }
 
     /// Flips a bit somewhere: it may be noticed, or not matter, and nothing else.
     fn rot(&mut self) {
-        self.disk.lift_faults();
+        self.lift_faults();
         self.reopen();
         if let Some((_, mut appender)) = self.log.take() {
             appender.close();
         }
-        let names = self.disk.names().expect("names");
+        let archived = !self.archive.names().expect("names").is_empty() && self.dice.one_in(2);
+        let disk = if archived { self.archive.clone() } else { self.disk.clone() };
+        let names = disk.names().expect("names");
         let name = &names[self.dice.below(names.len() as u64) as usize];
-        let size = self.disk.open(name).and_then(|file| file.size()).expect("a size");
+        let size = disk.open(name).and_then(|file| file.size()).expect("a size");
         if size == 0 {
             return;
         }
         let (at, bit) = (self.dice.below(size), self.dice.below(8) as u32);
         self.trace.push(format!("bit {bit} of byte {at} of {size} of {name} flips"));
-        self.disk.flip(name, at, bit).expect("a byte");
-        if let Ok(Opened { reader, appender, .. }) = open(Arc::new(self.disk.clone()), self.options()) {
+        disk.flip(name, at, bit).expect("a byte");
+        if let Ok(Opened { reader, appender, .. }) = open(self.tiers(), self.options()) {
             self.log = Some((reader, appender));
             if let Err(Wrong::Differs(what)) = self.compare() {
                 self.check_healed(&what);
@@ -486,14 +542,19 @@ fn read_all(reader: &LogReader, log: LogKind, forwards: bool) -> Result<Vec<Reco
     Ok(found)
 }
 
-fn compare_index(reader: &LogReader, expected: &[RecordedEvent]) -> Result<(), Wrong> {
+/// Compares what the index says with the events; of removed ones it may know more or less, but for their streams.
+fn compare_index(reader: &LogReader, expected: &[RecordedEvent], removed: &Removed) -> Result<(), Wrong> {
     let (hasher, index) = (reader.hasher(), reader.index());
     let mut lists: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    let mut of_streams = BTreeSet::new();
+    let gone: BTreeSet<u64> =
+        expected.iter().filter(|event| removed.covers(event)).map(|event| event.position().0).collect();
     let mut terms = Vec::new();
     for event in expected {
         terms.clear();
         hasher.of_recorded(event, &mut terms);
         terms.extend(event.stream().map(|stream| hasher.stream(event.log(), event.tenant(), stream)));
+        of_streams.extend(terms.last().copied());
         for term in &terms {
             lists.entry(*term).or_default().push(event.position().0);
         }
@@ -513,7 +574,14 @@ fn compare_index(reader: &LogReader, expected: &[RecordedEvent]) -> Result<(), W
         while index.positions((log, term), (low, high), true, 2, Patience::Wait, &mut found)? {
             low = found.last().map_or(high, |last| last + 1);
         }
-        differ("a term", &found, &positions)?;
+        if !of_streams.contains(&term) {
+            let there = |list: &[u64]| -> Vec<u64> {
+                list.iter().filter(|position| !gone.contains(position)).copied().collect()
+            };
+            differ("a term", &there(&found), &there(&positions))?;
+            continue;
+        }
+        differ("a stream", &found, &positions)?;
         let newest = index.newest(term, Patience::Wait)?.map(|(position, _)| position);
         differ("the newest of a term", &newest, &positions.last().copied())?;
     }
@@ -533,7 +601,7 @@ fn several_segments() -> Story {
 }
 
 fn refusal(story: &Story) -> String {
-    open(Arc::new(story.disk.clone()), story.options()).expect_err("a refusal").to_string()
+    open(story.tiers(), story.options()).expect_err("a refusal").to_string()
 }
 
 #[test]
@@ -672,10 +740,10 @@ fn whatever_the_disk_does_the_log_holds_what_it_acknowledged_and_nothing_in_part
     for seed in first..first + stories {
         let mut story = Story::begin(seed);
         story.open();
-        for _ in 0..20 + seed % 40 {
+        for _ in 0..24 + seed % 48 {
             story.step();
         }
-        story.disk.lift_faults();
+        story.lift_faults();
         story.check();
         story.rot();
         all.commits += story.stats.commits;
@@ -683,9 +751,15 @@ fn whatever_the_disk_does_the_log_holds_what_it_acknowledged_and_nothing_in_part
         all.refused += story.stats.refused;
         all.indeterminate += story.stats.indeterminate;
         all.cuts += story.stats.cuts;
+        all.moved += story.stats.moved;
+        all.scavenged += story.stats.scavenged;
+        all.stubs += story.stats.stubs;
+        all.broken_scavenges += story.stats.broken_scavenges;
     }
     println!("{stories} stories from {first}: {all:?}");
     if stories >= 300 {
         assert!(all.indeterminate > 0 && all.refused > 0 && all.cuts > 0, "{all:?}");
+        assert!(all.scavenged > 0 && all.stubs > 0 && all.broken_scavenges > 0, "{all:?}");
+        assert!(all.moved > 0, "{all:?}");
     }
 }

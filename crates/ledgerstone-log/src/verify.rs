@@ -5,7 +5,7 @@ use ledgerstone_core::{Heads, Position};
 use crate::disk::Disk;
 use crate::failure::LogError;
 use crate::frame::Frame;
-use crate::recovery::follow;
+use crate::recovery::{check_growing, follow, header_of};
 use crate::scanner::{Found, Scanner};
 use crate::segment::{UNCHECKED, place_of};
 use crate::segment_header::{SegmentHeader, segment_name, segment_number};
@@ -37,6 +37,9 @@ pub fn verify_some(
             return Ok((0, 0));
         }
     };
+    if let Some(Err(error)) = chain.last().map(check_growing) {
+        problem(&error);
+    }
     let mut counts = [0, 0];
     for (at, header) in chain.iter().enumerate() {
         if !is_wanted(&segment_name(header.number)) {
@@ -68,11 +71,13 @@ impl Segment<'_> {
         let name = segment_name(self.header.number);
         let file = disk.open(&name).map_err(LogError::disk("opening", &name))?;
         let size = file.size().map_err(LogError::disk("measuring", &name))?;
-        let end = self.next.map_or(size, |next| next.previous_end);
+        // Since the chain was followed, scavenging may have put another file in its place.
+        let header = header_of(&*file, self.header.number)?;
+        let end = self.next.map_or(Ok(size), |next| header.end_before(next))?;
         if end > size {
             return Err(LogError::damaged(&name, size, "it was cut short"));
         }
-        let mut scanner = Scanner::new(&*file, &name, self.header.salt, end);
+        let mut scanner = Scanner::new(&*file, &name, header.salt, end);
         loop {
             match scanner.next()? {
                 Found::Frame(at, frame) => {
@@ -83,7 +88,7 @@ impl Segment<'_> {
                 Found::End(at) if self.next.is_none() || at == end => break,
                 Found::End(at) => return Err(LogError::damaged(&name, at, "the segment ends early")),
                 Found::Broken { frame, at } => {
-                    let settled = self.next.is_some() || frame < self.header.batches_at;
+                    let settled = self.next.is_some() || frame < header.batches_at;
                     if settled || scanner.finds_witness(frame)? {
                         return Err(LogError::damaged(&name, at, UNCHECKED));
                     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ledgerstone::core::{Clock, DocumentStore, EventStore, IdSource};
 use ledgerstone::engine::ReadModels;
 use ledgerstone::stores::StoreCondition;
+use ledgerstone::stores::Upkeep;
 
 /// The parts of a running ledgerstone, put together by whoever starts it.
 #[derive(Debug, Clone)]
@@ -17,6 +18,8 @@ pub struct App {
     pub read_models: ReadModels,
     /// The condition of the files, where this process looks at them.
     pub condition: Option<StoreCondition>,
+    /// Looks after the files of the store, if it has any.
+    pub upkeep: Option<Upkeep>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Gives ids to events that come without one.

@@ -19,6 +19,7 @@ mod read_models_report;
 mod restore;
 mod selection_arguments;
 mod serve;
+mod stores;
 mod streams;
 mod streams_list;
 mod subscriptions;
@@ -107,6 +108,9 @@ enum Noun {
     /// List, truncate and delete streams
     #[command(subcommand)]
     Streams(streams::Streams),
+    /// Reclaim what was removed, and archive
+    #[command(subcommand)]
+    Stores(stores::Stores),
     /// Declare, query and rebuild read models
     #[command(subcommand)]
     ReadModels(read_models::ReadModels),
@@ -233,6 +237,7 @@ async fn execute(cli: Cli) -> Result<Exit, Failure> {
         Noun::Serve(command) => command.run(session).await,
         Noun::Events(command) => command.run(session).await,
         Noun::Streams(command) => command.run(session).await,
+        Noun::Stores(command) => command.run(session).await,
         Noun::ReadModels(command) => command.run(session).await,
         Noun::Subscriptions(command) => command.run(session).await,
         Noun::Import(command) => command.run(session).await,

@@ -100,6 +100,7 @@ pub fn app(backend: &Backend) -> App {
         documents: Arc::clone(&backend.documents),
         read_models: read_models(backend),
         condition: backend.condition.clone(),
+        upkeep: backend.upkeep.clone(),
         clock: clock(),
         ids: ids(),
     }

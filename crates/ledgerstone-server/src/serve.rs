@@ -17,7 +17,8 @@ use crate::api::routes::router;
 use crate::api::state::{Api, ApiLimits};
 use crate::app::App;
 use crate::connections::{ConnectionLimits, accept};
-use crate::{error_pages, telemetry};
+use crate::settings::ScavengeSettings;
+use crate::{error_pages, scavenge_rounds, telemetry};
 
 /// How to serve.
 #[derive(Clone)]
@@ -41,6 +42,8 @@ pub struct ServeOptions {
     pub drain_deadline: Duration,
     /// Whether read models are filled by this process.
     pub project: bool,
+    /// When the store is scavenged.
+    pub scavenge: ScavengeSettings,
 }
 
 impl Default for ServeOptions {
@@ -55,6 +58,7 @@ impl Default for ServeOptions {
             drain_delay: Duration::from_millis(500),
             drain_deadline: Duration::from_secs(20),
             project: true,
+            scavenge: ScavengeSettings::default(),
         }
     }
 }
@@ -161,13 +165,19 @@ impl Server {
 /// What runs beside the requests.
 struct Background {
     read_models: JoinHandle<()>,
+    scavenge: JoinHandle<()>,
     upkeep: JoinHandle<()>,
 }
 
 impl Background {
     fn start(api: &Api, options: &ServeOptions, stopping: &CancellationToken) -> Self {
         let read_models = crate::api::read_models::run(api.clone(), options.project, stopping.clone());
-        Self { read_models: tokio::spawn(read_models), upkeep: tokio::spawn(telemetry::upkeep()) }
+        let scavenge = scavenge_rounds::run(api.app.upkeep.clone(), options.scavenge, stopping.clone());
+        Self {
+            read_models: tokio::spawn(read_models),
+            scavenge: tokio::spawn(scavenge),
+            upkeep: tokio::spawn(telemetry::upkeep()),
+        }
     }
 
     async fn stop(self, stopping: &CancellationToken) {
@@ -175,6 +185,8 @@ impl Background {
         const PATIENCE: Duration = Duration::from_secs(5);
         stopping.cancel();
         self.upkeep.abort();
+        // What it began goes on until the store is closed.
+        self.scavenge.abort();
         let abort = self.read_models.abort_handle();
         if tokio::time::timeout(PATIENCE, self.read_models).await.is_err() {
             abort.abort();

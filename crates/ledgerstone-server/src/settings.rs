@@ -27,6 +27,8 @@ pub struct Settings {
     pub tenant: Tenant,
     /// How the server serves.
     pub server: ServerSettings,
+    /// When a server scavenges its store.
+    pub scavenge: ScavengeSettings,
     /// What is logged.
     pub log: LogSettings,
     /// The files that were read.
@@ -52,6 +54,24 @@ pub struct ServerSettings {
     pub header_timeout: Duration,
     /// How long requests under way may take once the server has been told to stop.
     pub drain: Duration,
+}
+
+/// When a server scavenges its store, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScavengeSettings {
+    /// How long it waits before each round; nothing for never.
+    pub every: Option<Duration>,
+    /// How many bytes a round reads and writes a second at most.
+    pub bytes_per_second: Option<u64>,
+    /// Of how many bytes in a hundred a segment must get rid to be worth it.
+    pub least_percent: u8,
+}
+
+impl Default for ScavengeSettings {
+    fn default() -> Self {
+        let every = Some(Duration::from_secs(60 * 60));
+        Self { every, bytes_per_second: Some(16 * 1024 * 1024), least_percent: 25 }
+    }
 }
 
 /// What is logged, and in which shape.
@@ -105,6 +125,7 @@ impl Default for Settings {
                 header_timeout: Duration::from_secs(10),
                 drain: Duration::from_secs(20),
             },
+            scavenge: ScavengeSettings::default(),
             log: LogSettings { filter: "info".to_owned(), format: LogFormat::Text },
             files: Vec::new(),
             origins: Vec::new(),

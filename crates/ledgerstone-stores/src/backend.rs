@@ -15,6 +15,7 @@ use crate::inspection::Inspection;
 use crate::ownership::{Owner, Ownership};
 use crate::restore::Restore;
 use crate::store_condition::StoreCondition;
+use crate::upkeep::Upkeep;
 
 /// What a backend is given: time, ids, and a way to the network.
 #[derive(Clone)]
@@ -58,6 +59,8 @@ pub struct Backend {
     pub ownership: Option<Ownership>,
     /// The condition of the files, where this process looks at them.
     pub condition: Option<StoreCondition>,
+    /// Reclaims and moves what the files hold, where that can be done.
+    pub upkeep: Option<Upkeep>,
     closing: Option<Arc<dyn Closing>>,
 }
 
@@ -71,7 +74,7 @@ pub(crate) trait Closing: Debug + Send + Sync {
 impl Backend {
     /// Puts two stores together.
     pub fn new(events: Arc<dyn EventStore>, documents: Arc<dyn DocumentStore>) -> Self {
-        Self { events, documents, ownership: None, condition: None, closing: None }
+        Self { events, documents, ownership: None, condition: None, upkeep: None, closing: None }
     }
 
     /// Adds what is done at the end, and the lock that it gives free.
@@ -85,6 +88,12 @@ impl Backend {
     #[cfg_attr(not(feature = "file"), expect(dead_code, reason = "no other store looks at its files"))]
     pub(crate) fn in_condition(mut self, condition: StoreCondition) -> Self {
         self.condition = Some(condition);
+        self
+    }
+
+    /// Adds what looks after the files; whoever closes the backend closes it before.
+    pub(crate) fn kept_by(mut self, upkeep: Upkeep) -> Self {
+        self.upkeep = Some(upkeep);
         self
     }
 

@@ -117,10 +117,12 @@ impl Cursor {
     }
 }
 
-/// Tells whether an event was removed; system events never are.
+/// Tells whether an event was removed; system events never are. What was reclaimed stays removed, whatever is said
+/// of its stream later.
 pub(crate) fn is_removed(event: &RecordedEvent, removal: Removal, now: Timestamp) -> bool {
     let covers = |revision| removal.covers(revision, event.recorded_at(), now);
-    removal != Removal::default()
-        && event.log() == LogKind::Application
-        && event.revision().is_some_and(covers)
+    event.is_stub()
+        || removal != Removal::default()
+            && event.log() == LogKind::Application
+            && event.revision().is_some_and(covers)
 }

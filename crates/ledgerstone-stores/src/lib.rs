@@ -23,6 +23,7 @@ pub mod sqlite;
 mod staged;
 mod store_condition;
 mod stream_cache;
+mod upkeep;
 
 pub use backend::{
     Adapter, Backend, Resources, can_read_only, can_restore, has_files, inspect, open_read_only, owner_of,
@@ -36,6 +37,7 @@ pub use ledgerstone_log::{Condition, Damage};
 pub use ownership::{Owner, Ownership};
 pub use restore::Restore;
 pub use store_condition::StoreCondition;
+pub use upkeep::{Upkeep, UpkeepStatus, Work};
 
 /// Every backend of this build.
 pub const ADAPTERS: &[Adapter] = &[

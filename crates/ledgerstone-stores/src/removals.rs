@@ -62,6 +62,12 @@ impl Removals {
         self.tenants.values().flat_map(HashMap::values).any(|removal| removal.keeps_newest())
     }
 
+    /// Tells whether something may be removed by nothing but the time that passes.
+    pub(crate) fn depend_on_time(&self) -> bool {
+        let removals = self.tenants.values().flat_map(HashMap::values);
+        removals.map(|removal| removal.retention).any(|retention| retention.max_age_seconds.is_some())
+    }
+
     /// Takes over everything that `newer` knows.
     pub(crate) fn take(&mut self, newer: &mut Self) {
         for (tenant, streams) in newer.tenants.drain() {

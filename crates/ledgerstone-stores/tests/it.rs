@@ -1,8 +1,9 @@
 //! Every store of this build, every case, one executable.
 
 mod document_mutants;
-mod histories;
 mod healing;
+mod histories;
+mod scavenging;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,6 +28,10 @@ fn main() -> ExitCode {
     let small = "?segment_bytes=4096";
     trials
         .run("file_of_small_segments", event_store::suite(), move |clock| new("file", small, clock, events));
+    // So small that every few events fill one, and scavenged after every append and before every reading.
+    let smallest = "?segment_bytes=512";
+    let scavenged = event_store::suite();
+    trials.run("file_scavenged", scavenged, move |clock| new("file", smallest, clock, scavenging::events));
     document_mutants::add(&mut trials);
     histories::add(&mut trials);
     healing::add(&mut trials);

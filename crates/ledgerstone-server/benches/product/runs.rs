@@ -189,6 +189,7 @@ async fn http(options: &Options, folder: &Path) -> anyhow::Result<Vec<Measured>>
         documents: store.documents,
         read_models: models,
         condition: None,
+        upkeep: None,
         clock: Arc::new(SystemClock::new()),
         ids: Arc::new(TimeOrderedIds),
     };

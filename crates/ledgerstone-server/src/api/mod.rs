@@ -25,3 +25,4 @@ mod removal;
 pub mod route;
 pub mod routes;
 pub mod state;
+pub(crate) mod upkeep;

@@ -17,6 +17,7 @@ use crate::api::route::{Answer, Parameter, Route};
 use crate::api::state::Api;
 use crate::api::{
     append, documents, exposition, follow, health, html, log, openapi, parked, read_models, reads, removal,
+    upkeep,
 };
 
 type Handler = fn() -> MethodRouter<Api>;
@@ -64,6 +65,10 @@ pub const ROUTES: &[Route] = &[
         log::MARKS, None, Json("Marks"), || get(log::marks)),
     row("GET", "/v1/capabilities", "Tells what the stores can do, and the limits",
         &[], None, Json("Capabilities"), || get(log::capabilities)),
+    row("GET", "/v1/upkeep", "Tells how far scavenging or archiving is, or what came of the last one",
+        upkeep::STATUS, None, Json("UpkeepStatus"), || get(upkeep::status)),
+    row("POST", "/v1/upkeep", "Begins to scavenge or to archive the store's files, unless that goes on already",
+        &[], Some("UpkeepRequest"), Json("UpkeepBegun"), || post(upkeep::start)),
     row("GET", "/v1/collections", "Lists every generation of every collection of documents",
         &[], None, Json("Catalogue"), || get(documents::catalogue)),
     row("GET", "/v1/read-models", "Lists the read models and how far they are",

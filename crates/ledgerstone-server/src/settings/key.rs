@@ -6,6 +6,7 @@ use std::time::Duration;
 use ledgerstone::core::{Locator, Tenant};
 
 use super::{Secret, Settings};
+use crate::duration_text::parse_duration;
 use crate::telemetry::LogFormat;
 
 /// One key of the configuration.
@@ -86,6 +87,32 @@ pub(super) const KEYS: &[Key] = &[
             settings.server.drain = Duration::from_secs(seconds);
             Some(())
         },
+    },
+    Key {
+        name: "scavenge.every",
+        expects: "a span of time from 1s such as 1h or 30m, or off",
+        secret: false,
+        set: |settings, text| {
+            let span = || parse_duration(text).filter(|span| !span.is_zero()).map(Some);
+            settings.scavenge.every = if text == "off" { None } else { span()? };
+            Some(())
+        },
+    },
+    Key {
+        name: "scavenge.bytes_per_second",
+        expects: "a number of bytes from 1024, or 0 for as fast as the disk",
+        secret: false,
+        set: |settings, text| {
+            let bytes: u64 = text.parse().ok().filter(|bytes| *bytes == 0 || *bytes >= 1024)?;
+            settings.scavenge.bytes_per_second = (bytes > 0).then_some(bytes);
+            Some(())
+        },
+    },
+    Key {
+        name: "scavenge.least_percent",
+        expects: "a number from 0 to 100",
+        secret: false,
+        set: |settings, text| number(text, 0, 100).map(|least| settings.scavenge.least_percent = least),
     },
     Key {
         name: "log.filter",

@@ -88,6 +88,7 @@ fn app_over(backend: &Backend, options: ReadModelOptions) -> App {
     let (events, documents) = (Arc::clone(&backend.events), Arc::clone(&backend.documents));
     let clock = Arc::clone(&options.clock);
     App {
+        upkeep: backend.upkeep.clone(),
         read_models: ReadModels::new(Arc::clone(&events), Arc::clone(&documents), options),
         events,
         documents,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ledgerstone_core::{BackendError, Code, ErrorKind, Heads, Locator, LogIdentity};
-use ledgerstone_log::{Disk, RealDisk, Stretch, extent, verify, verify_some};
+use ledgerstone_log::{Disk, Stretch, extent, verify, verify_some};
 
 use crate::backend::check_parameters;
 use crate::backup::{
@@ -13,7 +13,7 @@ use crate::file::failure::{BACKEND, failed};
 use crate::file::recover::restore;
 use crate::file::restore::check_restored;
 use crate::file::standing::standing;
-use crate::file::{PARAMETERS, documents, log};
+use crate::file::{PARAMETERS, documents, read_only_disk};
 use crate::ownership::io_failure;
 use crate::sqlite::copying::{back_up_database, integrity, open_copy};
 use crate::sqlite::database::{look_at_documents, tidy};
@@ -33,7 +33,7 @@ fn take(
     check_parameters(BACKEND, locator, PARAMETERS)?;
     let folder = Path::new(locator.place());
     check_restored(folder)?;
-    let begun = standing(folder, "backup")?;
+    let begun = standing(locator, "backup")?;
     into.accept(BACKEND, begun.log, begun.heads)?;
     let documents = documents(folder);
     if documents.exists() {
@@ -45,12 +45,12 @@ fn take(
     }
     for _ in 0..TRIES {
         // What was durable before the documents were copied is durable now.
-        let stands = standing(folder, "backup")?;
+        let stands = standing(locator, "backup")?;
         if stands.log != begun.log {
             let message = "the log was replaced by another while it was copied; take the backup again";
             return Err(BackendError::new(ErrorKind::Conflict, BACKEND, "backup", message));
         }
-        let Some(files) = copy_segments(folder, &stands.segments, into, copying)? else { continue };
+        let Some(files) = copy_segments(locator, &stands.segments, into, copying)? else { continue };
         into.add(files);
         return Ok((stands.log, stands.heads));
     }
@@ -60,13 +60,12 @@ fn take(
 
 /// Copies the segments that are not in the backup yet, and checks them; nothing if one was replaced meanwhile.
 fn copy_segments(
-    folder: &Path,
+    locator: &Locator,
     segments: &[Stretch],
     into: &mut BackupFolder,
     copying: &Copying<'_>,
 ) -> Result<Option<Vec<BackupFile>>, BackendError> {
-    let log = log(folder);
-    let disk = RealDisk::read_only(&log).map_err(|error| io_failure(BACKEND, "backup", &log, error))?;
+    let disk = read_only_disk(locator, "backup")?;
     let held = |segment: &Stretch| into.held(&stored_name(segment), segment.end);
     let missing = segments.iter().filter(|segment| held(segment).is_none());
     copying.expect(missing.map(|segment| segment.end).sum());

@@ -1,6 +1,5 @@
 //! Events in the log engine: the reading half, which group commit completes.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,7 +9,7 @@ use ledgerstone_core::{
     IdempotenceWindow, Limits, LogIdentity, LogKind, Mark, QueryItem, RecordedEvent, Removal, Selection,
     TenantScope,
 };
-use ledgerstone_log::{LogError, LogReader, Opened, Options, Patience, RealDisk};
+use ledgerstone_log::{Disk, LogError, LogReader, Opened, Options, Patience};
 use parking_lot::RwLock;
 use tokio::task::JoinHandle;
 
@@ -20,7 +19,6 @@ use crate::file::reading::Reading;
 use crate::file::shared::Shared;
 use crate::file::writer::Writer;
 use crate::group_commit::{GroupCommit, IndexTerms, ReadLog};
-use crate::ownership::io_failure;
 use crate::removals::Removals;
 
 /// The reading half of the events; group commit adds the writing half.
@@ -35,15 +33,14 @@ impl FileEvents {
         Self { shared }
     }
 
-    /// Opens the log in a folder, or begins one; it blocks.
+    /// Opens the log on a disk, or begins one; it blocks.
     pub(crate) fn open(
-        folder: &Path,
+        disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
         options: Options,
     ) -> Result<(GroupCommit<Self>, Arc<Shared>), BackendError> {
-        let disk = RealDisk::open(folder).map_err(|error| io_failure(BACKEND, "open", folder, error))?;
         let Opened { reader, appender, report } =
-            ledgerstone_log::open(Arc::new(disk), options).map_err(failed("open"))?;
+            ledgerstone_log::open(disk, options).map_err(failed("open"))?;
         if let Some(cut) = &report.cut {
             tracing::warn!(file = cut.file, at = cut.at, bytes = cut.bytes, "cut a torn write from the log");
         }

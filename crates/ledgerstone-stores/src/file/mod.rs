@@ -11,6 +11,7 @@ mod recover;
 mod restore;
 mod shared;
 mod standing;
+mod upkeep;
 mod writer;
 
 use std::ops::RangeInclusive;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_core::future::BoxFuture;
 use ledgerstone_core::{BackendError, ErrorKind, Locator};
-use ledgerstone_log::{LogError, Options, RealDisk, Scrub};
+use ledgerstone_log::{Disk, LogError, Options, RealDisk, Scrub, TieredDisk};
 
 pub use events::FileEvents;
 
@@ -29,12 +30,14 @@ use crate::backend::{Adapter, Backend, Closing, Resources, check_parameters, mis
 use crate::file::beside::{check_log, has_log, remember_log};
 use crate::file::failure::{BACKEND, failed};
 use crate::file::restore::{FileRestore, check_restored};
+use crate::file::upkeep::FileUpkeep;
 use crate::group_commit::GroupCommit;
 use crate::inspection::Inspection;
 use crate::ownership::{io_failure, owner_of_lock};
 use crate::sqlite::SqliteDocuments;
 use crate::sqlite::database::{Database, lock_path};
 use crate::store_condition::StoreCondition;
+use crate::upkeep::Upkeep;
 
 /// The row of this backend in the table of adapters.
 pub(crate) const ADAPTER: Adapter = Adapter {
@@ -49,18 +52,20 @@ pub(crate) const ADAPTER: Adapter = Adapter {
     open_read_only: Some(read_only::open),
 };
 
+/// The folder that closed segments may be moved to.
+const ARCHIVE: &str = "archive";
 /// How large a segment grows, in bytes.
 const SEGMENT_BYTES: &str = "segment_bytes";
 /// How many bytes a second are looked at for damage at most, and how many seconds lie between two rounds.
 const SCRUB_PACE: &str = "scrub_bytes_per_second";
 const SCRUB_EVERY: &str = "scrub_every_seconds";
 /// What a locator may say.
-pub(crate) const PARAMETERS: &[&str] = &[SEGMENT_BYTES, SCRUB_PACE, SCRUB_EVERY];
+pub(crate) const PARAMETERS: &[&str] = &[SEGMENT_BYTES, ARCHIVE, SCRUB_PACE, SCRUB_EVERY];
 /// A round over a tebibyte takes a day and a half at this pace, which leaves a disk to those who wait for it.
 const SCRUB_BYTES_PER_SECOND: u64 = 8 * 1024 * 1024;
 const SCRUB_SECONDS: u64 = 24 * 60 * 60;
 /// The sizes that a segment may have: smaller ones cost a file for every few events, larger ones memory.
-const SEGMENT_SIZES: RangeInclusive<u64> = 4 * 1024..=1024 * 1024 * 1024;
+const SEGMENT_SIZES: RangeInclusive<u64> = 512..=1024 * 1024 * 1024;
 
 fn segment_bytes(text: &str) -> Result<u64, BackendError> {
     text.parse().ok().filter(|bytes| SEGMENT_SIZES.contains(bytes)).ok_or_else(|| {
@@ -95,13 +100,42 @@ pub(crate) fn log(folder: &Path) -> PathBuf {
     folder.join("log")
 }
 
+/// Opens the folder of the log, and the archive behind it if the locator names one.
+fn disk(
+    locator: &Locator,
+    operation: &'static str,
+    open: fn(&Path) -> std::io::Result<RealDisk>,
+) -> Result<Arc<dyn Disk>, BackendError> {
+    let open = |folder: &Path| {
+        let opened = open(folder).map_err(|error| io_failure(BACKEND, operation, folder, error));
+        opened.map(|disk| Arc::new(disk) as Arc<dyn Disk>)
+    };
+    let near = open(&log(Path::new(locator.place())))?;
+    match locator.parameter(ARCHIVE) {
+        None => Ok(near),
+        Some("") => Err(misplaced(BACKEND, "the archive is no folder; write it like archive=/mnt/archive")),
+        Some(archive) => Ok(Arc::new(TieredDisk::new(near, open(Path::new(archive))?))),
+    }
+}
+
+/// Opens the folder of the log, and the archive behind it, only to read them.
+pub(crate) fn read_only_disk(
+    locator: &Locator,
+    operation: &'static str,
+) -> Result<Arc<dyn Disk>, BackendError> {
+    disk(locator, operation, |folder| RealDisk::read_only(folder))
+}
+
 /// Reads every segment from front to back.
 fn inspect(locator: &Locator) -> Result<Inspection, BackendError> {
-    let folder = log(Path::new(locator.place()));
-    let disk = RealDisk::read_only(&folder).map_err(|error| io_failure(BACKEND, "verify", &folder, error))?;
+    if !log(Path::new(locator.place())).is_dir() {
+        // Opening the store says what that means.
+        return Ok(Inspection::default());
+    }
+    let disk = read_only_disk(locator, "verify")?;
     let mut inspection = Inspection::default();
     let mut problem = |problem: &LogError| inspection.problem(problem.to_string());
-    let heads = ledgerstone_log::verify(&disk, &mut problem).map_err(failed("verify"))?;
+    let heads = ledgerstone_log::verify(&*disk, &mut problem).map_err(failed("verify"))?;
     (inspection.application, inspection.system) = (heads.0, heads.1);
     Ok(inspection)
 }
@@ -141,12 +175,19 @@ fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, Backen
     }
     let clock = Arc::clone(&resources.clock);
     options.scrub = scrub(locator)?;
-    let (events, shared) = FileEvents::open(&log(&folder), clock, options)?;
+    let (events, shared) =
+        FileEvents::open(disk(locator, "open", |folder| RealDisk::open(folder))?, clock, options)?;
     let events = Arc::new(events);
     remember_log(&database, shared.reader.identity())?;
     let condition = StoreCondition::of(shared.reader.clone());
-    let closing = Arc::new(Open { events: Arc::clone(&events), documents: Arc::clone(&documents), database });
-    Ok(Backend::new(events, documents).closed_by(closing, ownership).in_condition(condition))
+    let upkeep = Upkeep::new(BACKEND, Arc::new(FileUpkeep::new(shared, ownership.clone())));
+    let closing = Arc::new(Open {
+        events: Arc::clone(&events),
+        documents: Arc::clone(&documents),
+        database,
+        upkeep: upkeep.clone(),
+    });
+    Ok(Backend::new(events, documents).closed_by(closing, ownership).in_condition(condition).kept_by(upkeep))
 }
 
 /// What is open, until it is closed.
@@ -155,11 +196,16 @@ struct Open {
     events: Arc<GroupCommit<FileEvents>>,
     documents: Arc<SqliteDocuments>,
     database: Arc<Database>,
+    upkeep: Upkeep,
 }
 
 #[async_trait]
 impl Closing for Open {
     async fn close(&self) {
+        let upkeep = self.upkeep.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || upkeep.close()).await {
+            tracing::warn!(%error, "the upkeep was not stopped in order");
+        }
         self.events.close().await;
         let (documents, database) = (Arc::clone(&self.documents), Arc::clone(&self.database));
         let closed = tokio::task::spawn_blocking(move || {

@@ -12,7 +12,7 @@ use ledgerstone_core::{
     Appended, BackendError, Batch, Capabilities, DocumentStore, ErrorKind, EventStore, EventStoreError,
     Frames, Heads, Locator, LogHead, Mark, Selection, TenantScope,
 };
-use ledgerstone_log::{Follower, LogError, Options, RealDisk, Watermark};
+use ledgerstone_log::{Disk, Follower, LogError, Options, Watermark};
 use parking_lot::{Mutex, RwLock};
 
 use crate::backend::{Backend, Closing, Resources, check_parameters};
@@ -21,10 +21,10 @@ use crate::file::failure::{BACKEND, failed};
 use crate::file::restore::check_restored;
 use crate::file::shared::Shared;
 use crate::file::standing::standing;
-use crate::file::{PARAMETERS, documents, log};
+use crate::file::{PARAMETERS, documents, read_only_disk};
 use crate::group_commit::ReadLog as _;
 use crate::memory::MemoryDocuments;
-use crate::ownership::{io_failure, only_read};
+use crate::ownership::only_read;
 use crate::sqlite::SqliteDocuments;
 use crate::sqlite::database::{Database, tidy};
 
@@ -57,7 +57,7 @@ fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, Backen
         Some(database) => Arc::new(SqliteDocuments::open(Arc::clone(database))?),
         None => Arc::new(MemoryDocuments::default()),
     };
-    let events = Arc::new(ReadOnlyEvents::open(folder, resources)?);
+    let events = Arc::new(ReadOnlyEvents::open(locator, resources)?);
     let closing = Arc::new(Reading { database });
     Ok(Backend::new(events, documents).closed_by(closing, None))
 }
@@ -92,25 +92,24 @@ struct Inner {
 
 #[derive(Debug)]
 struct Following {
-    disk: RealDisk,
+    disk: Arc<dyn Disk>,
     follower: Follower,
     told: Option<Watermark>,
 }
 
 impl ReadOnlyEvents {
-    fn open(folder: &Path, resources: &Resources) -> Result<Self, BackendError> {
-        let stands = standing(folder, "open")?;
-        let path = log(folder);
-        let disk = || RealDisk::read_only(&path).map_err(|error| io_failure(BACKEND, "open", &path, error));
+    fn open(locator: &Locator, resources: &Resources) -> Result<Self, BackendError> {
+        let stands = standing(locator, "open")?;
+        let disk = read_only_disk(locator, "open")?;
         let options = Options::new(Arc::clone(&resources.ids));
         let (reader, follower) =
-            ledgerstone_log::open_read_only(Arc::new(disk()?), options, &stands).map_err(failed("open"))?;
+            ledgerstone_log::open_read_only(Arc::clone(&disk), options, &stands).map_err(failed("open"))?;
         let clock = Arc::clone(&resources.clock);
         let removals = RwLock::new(removals(&reader, &clock).map_err(failed("open"))?);
         let shared = Arc::new(Shared { reader, clock, removals });
         let events = FileEvents::over(Arc::clone(&shared));
-        let following = Mutex::new(Following { disk: disk()?, follower, told: None });
-        Ok(Self(Arc::new(Inner { folder: folder.to_owned(), events, shared, following })))
+        let following = Mutex::new(Following { disk, follower, told: None });
+        Ok(Self(Arc::new(Inner { folder: PathBuf::from(locator.place()), events, shared, following })))
     }
 
     /// Takes over what is durable by now, where waiting for the disk is allowed.
@@ -126,7 +125,7 @@ impl Inner {
         let mut following = self.following.lock();
         let Following { disk, follower, told } = &mut *following;
         // What cannot be read now can be later; the owner's own error tells more than this one would.
-        let now = Watermark::read(disk).ok().flatten().or(*told);
+        let now = Watermark::read(&**disk).ok().flatten().or(*told);
         if now != *told
             && let Some(mark) = now
         {

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use ledgerstone_core::{BackendError, ErrorKind};
-use ledgerstone_log::{Extent, RealDisk, Watermark, extent};
+use ledgerstone_core::{BackendError, ErrorKind, Locator};
+use ledgerstone_log::{Extent, Watermark, extent};
 
 use crate::file::failure::{BACKEND, failed};
-use crate::file::{documents, log};
+use crate::file::{documents, log, read_only_disk};
 use crate::ownership::{io_failure, owner_of_lock};
 use crate::sqlite::database::lock_path;
 
@@ -15,7 +15,8 @@ const GLANCES: usize = 50;
 
 /// Finds what the log in a folder consists of: up to what its owner tells to be durable, or all of it where nobody
 /// owns it.
-pub(crate) fn standing(folder: &Path, operation: &'static str) -> Result<Extent, BackendError> {
+pub(crate) fn standing(locator: &Locator, operation: &'static str) -> Result<Extent, BackendError> {
+    let folder = Path::new(locator.place());
     let (log, lock) = (log(folder), lock_path(&documents(folder)));
     let unread = |error| io_failure(BACKEND, operation, &log, error);
     let nothing = || {
@@ -25,15 +26,15 @@ pub(crate) fn standing(folder: &Path, operation: &'static str) -> Result<Extent,
     if !log.is_dir() {
         return Err(nothing());
     }
-    let disk = RealDisk::read_only(&log).map_err(unread)?;
+    let disk = read_only_disk(locator, operation)?;
     let mut glances = GLANCES;
     loop {
         let is_owned = owner_of_lock(&lock).is_some();
-        let told = Watermark::read(&disk).map_err(unread)?;
-        let found = extent(&disk, is_owned);
+        let told = Watermark::read(&*disk).map_err(unread)?;
+        let found = extent(&*disk, is_owned);
         // Who has taken the folder meanwhile may have written what is not durable yet.
         let is_same = is_owned
-            || (owner_of_lock(&lock).is_none() && Watermark::read(&disk).is_ok_and(|now| now == told));
+            || (owner_of_lock(&lock).is_none() && Watermark::read(&*disk).is_ok_and(|now| now == told));
         glances -= 1;
         match found {
             Ok(found) if is_same => return found.ok_or_else(nothing),

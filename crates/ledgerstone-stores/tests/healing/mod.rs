@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use futures_util::TryStreamExt as _;
 use ledgerstone_core::{
     Append, Batch, EventData, EventStore, EventType, ExpectedRevision, RecordedEvent, Selection, StreamId,
-    Tag,
+    Tag, Timestamp,
 };
 use ledgerstone_stores::{Backend, Condition, Resources, open};
 use ledgerstone_testkit::FixedClock;

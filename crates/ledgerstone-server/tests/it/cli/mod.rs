@@ -10,6 +10,7 @@ mod folders;
 mod imports;
 mod reading_beside;
 mod restores;
+mod scavenging;
 mod verifying;
 
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ pub(crate) fn add(trials: &mut Trials) {
     backups::add(trials);
     reading_beside::add(trials);
     folder_faults::add(trials);
+    scavenging::add(trials);
 }
 
 /// A folder with a store, and the binary to work on it.
