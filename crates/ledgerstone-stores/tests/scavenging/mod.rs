@@ -1,6 +1,7 @@
 //! A store that is scavenged after appends and before readings all the time: no answer may change by it.
 
 #![deny(clippy::missing_trait_methods)]
+#![expect(clippy::expect_used, reason = "a panic in a test is its report")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
