@@ -111,11 +111,11 @@ fn a_log_is_written_and_read_in_the_middle_of_a_scavenge() {
         assert_eq!(stubs(&reader).len() as u64, 40 + told.get());
         true
     };
-    let reclaimed = scavenge(&reader, &|event| event.position().0 % 2 == 0, &go_on);
+    let reclaimed = scavenge(&reader, &|event| event.position().0.is_multiple_of(2), &go_on);
     assert!(told.get() > 20, "asked {} times", told.get());
     assert_eq!(reclaimed.looked_at, reclaimed.segments);
     let found = stubs(&reader);
-    let (even, odd): (Vec<_>, Vec<_>) = found.iter().enumerate().partition(|(at, _)| at % 2 == 1);
+    let (even, odd): (Vec<_>, Vec<_>) = found.iter().enumerate().partition(|(at, _)| !at.is_multiple_of(2));
     assert_eq!(even.iter().filter(|(_, stub)| **stub).count() as u64, reclaimed.events);
     assert!(odd.iter().all(|(_, stub)| !**stub));
     drop(appender);
@@ -172,7 +172,7 @@ fn two_scavenges_wait_for_each_other() {
     let disk = SimulatedDisk::new(4);
     let (reader, mut appender) = opened(&disk);
     (0..60).for_each(|_| append(&reader, &mut appender));
-    let removed = |event: &RecordedEvent| event.position().0 % 3 > 0;
+    let removed = |event: &RecordedEvent| !event.position().0.is_multiple_of(3);
     let done: Vec<Reclaimed> = std::thread::scope(|scope| {
         let one = || scavenge(&reader, &removed, &|_| true);
         let threads: Vec<_> = (0..3).map(|_| scope.spawn(one)).collect();

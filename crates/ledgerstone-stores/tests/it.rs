@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     let small = "?segment_bytes=4096";
     trials
         .run("file_of_small_segments", event_store::suite(), move |clock| new("file", small, clock, events));
-    // So small that every few events fill one, and scavenged after every append and before every reading.
+    // So small that every few events fill one, and scavenged after appends and before readings all the time.
     let smallest = "?segment_bytes=512";
     let scavenged = event_store::suite();
     trials.run("file_scavenged", scavenged, move |clock| new("file", smallest, clock, scavenging::events));
