@@ -98,6 +98,10 @@ pub(crate) fn log(folder: &Path) -> PathBuf {
 /// Reads every segment from front to back.
 fn inspect(locator: &Locator) -> Result<Inspection, BackendError> {
     let folder = log(Path::new(locator.place()));
+    if !folder.is_dir() {
+        // Opening the store says what that means.
+        return Ok(Inspection::default());
+    }
     let disk = RealDisk::read_only(&folder).map_err(|error| io_failure(BACKEND, "verify", &folder, error))?;
     let mut inspection = Inspection::default();
     let mut problem = |problem: &LogError| inspection.problem(problem.to_string());
