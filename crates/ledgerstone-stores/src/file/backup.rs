@@ -75,7 +75,7 @@ fn copy_segments(
             files.push(held);
             continue;
         }
-        let Some(file) = copy_segment(&disk, segment, into, copying)? else { return Ok(None) };
+        let Some(file) = copy_segment(&*disk, segment, into, copying)? else { return Ok(None) };
         copied.push(segment.file());
         files.push(file);
     }
