@@ -46,15 +46,15 @@ const VERBS: &[Verb] = &[
             "Kills an import again and again (20 times unless told), then lets the",
             "disk fail as often, and compares the store with one that was never",
             "disturbed; does the same to a server under concurrent appends, and",
-            "holds the store to what it told. Over file: and sqlite:; then tells 5,000",
-            "stories of the log on a simulated disk.",
+            "holds the store to what it told. Over file: and sqlite:; then it tells",
+            "5,000 stories of the log on a simulated disk.",
         ],
     },
     Verb {
-        usage: "fuzz [SECONDS] [TARGET]",
+        usage: "fuzz [ARGS]",
         does: &[
-            "Builds the fuzz targets for libFuzzer and runs each for SECONDS (30 unless",
-            "told), or one of them; `import` is run only by its name.",
+            "Builds the fuzz targets for libFuzzer and runs each for 30 seconds. ARGS",
+            "are another time, a target, or both; `import` runs only by its name.",
         ],
     },
     Verb {
