@@ -29,6 +29,7 @@ fn number(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
+#[expect(clippy::print_stdout, reason = "a long run says how much it has tried")]
 async fn tell(scheme: &'static str, parameters: &'static str) -> CaseResult {
     let first = number("LEDGERSTONE_FIRST_HISTORY", 1);
     let histories = number("LEDGERSTONE_HISTORIES", 2);
