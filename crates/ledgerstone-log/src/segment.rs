@@ -72,7 +72,9 @@ impl Segment {
             None => {
                 let places = self.scan_places(&*file)?;
                 // It will be made again as often as it cannot be kept.
-                if let Err(error) = save_places(disk, self, &places) {
+                if let Err(error) = save_places(disk, self, &places)
+                    && !error.is_read_only()
+                {
                     tracing::warn!(%error, segment = self.name, "the table of places could not be kept");
                 }
                 places

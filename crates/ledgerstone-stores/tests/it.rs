@@ -2,6 +2,7 @@
 
 mod document_mutants;
 mod histories;
+mod healing;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         .run("file_of_small_segments", event_store::suite(), move |clock| new("file", small, clock, events));
     document_mutants::add(&mut trials);
     histories::add(&mut trials);
+    healing::add(&mut trials);
     trials.conclude()
 }
 

@@ -29,7 +29,6 @@ fn number(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
-#[expect(clippy::print_stdout, reason = "a long run says how much it has tried")]
 async fn tell(scheme: &'static str, parameters: &'static str) -> CaseResult {
     let first = number("LEDGERSTONE_FIRST_HISTORY", 1);
     let histories = number("LEDGERSTONE_HISTORIES", 2);
@@ -50,9 +49,9 @@ async fn tell(scheme: &'static str, parameters: &'static str) -> CaseResult {
             again.close().await;
         }
     }
-    println!(
+    say(&format!(
         "{histories} histories of {scheme}{parameters} from seed {first}: {answers:?} appended, refused, unknown"
-    );
+    ));
     Ok(())
 }
 
@@ -73,4 +72,9 @@ async fn open(scheme: &str, parameters: &str, place: &Path) -> Result<Backend, C
         scheme => format!("{scheme}:{}{parameters}", place.display()).parse()?,
     };
     Ok(ledgerstone_stores::open(&locator, &Resources::default()).await?)
+}
+
+#[expect(clippy::print_stdout, reason = "what a long run did is its result")]
+fn say(line: &str) {
+    println!("{line}");
 }
