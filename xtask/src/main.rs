@@ -17,6 +17,7 @@ mod tally;
 mod terminal;
 mod test;
 mod tidy;
+mod umadb;
 
 use std::env;
 use std::process::ExitCode;
@@ -52,7 +53,10 @@ fn run(words: &[String]) -> Result<()> {
         "test" => test::run(&checkout, rest),
         "tidy" => tidy::run(&checkout),
         "ci" => ci::run(&checkout),
-        "bench" => bench::run(&checkout, rest),
+        "bench" => match rest.split_first() {
+            Some((peer, words)) if peer == "umadb" => umadb::run(&checkout, words),
+            _ => bench::run(&checkout, rest),
+        },
         "data" => data::run(&checkout, rest),
         "crash" => crash::run(&checkout, rest),
         "soak" => crash::soak(&checkout, rest),

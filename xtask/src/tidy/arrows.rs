@@ -33,6 +33,8 @@ const ARROWS: &[Arrows] = &[
     Arrows { package: EXAMPLES, normal: &[FACADE], dev: &[TESTKIT] },
     Arrows { package: "ledgerstone-server", normal: &[FACADE, EXAMPLES], dev: &[TESTKIT] },
     Arrows { package: "xtask", normal: &[], dev: &[] },
+    // It lives outside the workspace, and drives the built server from outside.
+    Arrows { package: "ledgerstone-umadb", normal: &[], dev: &[] },
 ];
 
 /// Names every dependency of a package on one that it must not know.

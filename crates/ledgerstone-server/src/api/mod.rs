@@ -2,11 +2,11 @@
 
 mod answer;
 mod append;
-mod call;
+pub(crate) mod call;
 mod documents;
 mod event_line;
 mod exposition;
-mod follow;
+pub(crate) mod follow;
 mod health;
 mod html;
 mod http_metrics;
@@ -17,7 +17,7 @@ mod page;
 mod parameters;
 mod parked;
 mod path_names;
-mod point;
+pub(crate) mod point;
 pub(crate) mod read_models;
 mod reads;
 mod removal;
