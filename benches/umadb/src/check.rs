@@ -45,7 +45,6 @@ pub async fn run(settings: &Settings) -> Result<bool> {
             an_empty_log_has_no_head
             positions_count_from_one_without_gaps
             events_come_back_as_they_were_given
-            an_append_of_nothing_records_nothing
             a_read_starts_where_it_is_told_and_goes_either_way
             a_limit_bounds_the_read_and_its_head
             a_query_is_any_item_of_any_type_and_all_tags
@@ -72,6 +71,7 @@ pub async fn run(settings: &Settings) -> Result<bool> {
         tell("the blocking client works too", blocking(settings, which).await);
         if which == Which::Ledgerstone {
             expect! {
+                an_append_of_nothing_records_nothing
                 what_belongs_to_the_system_is_refused
                 an_id_is_recorded_once_even_without_a_condition
                 a_position_beyond_the_head_is_refused
@@ -172,6 +172,7 @@ async fn events_come_back_as_they_were_given(client: AsyncUmaDbClient, _: String
     Ok(())
 }
 
+/// UmaDB 0.7.8 cannot be asked: its writer ends by a panic at the second append of this.
 async fn an_append_of_nothing_records_nothing(client: AsyncUmaDbClient, _: String) -> Result<()> {
     ensure!(client.append(vec![], None, None).await? == 0);
     client.append(vec![event("A", &["t"])], None, None).await?;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use futures_util::stream::{self, BoxStream, Stream, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, BoxStream, Fuse, Stream, StreamExt as _, TryStreamExt as _};
 use ledgerstone::core::{Frames, Position, Problem, RecordedEvent, Selection, Tenant, TenantScope};
 use tonic::Status;
 
@@ -34,7 +34,7 @@ pub(super) async fn read(
     let selection = between(Selection::query(query).of(TenantScope::One(tenant)), &request, head);
     let reading = Reading {
         api: api.clone(),
-        frames: api.app.events.read(selection),
+        frames: api.app.events.read(selection).fuse(),
         batch: batch_size(request.batch_size),
         head: (head > Position::START).then_some(head.0),
         limited: request.limit.is_some(),
@@ -59,7 +59,7 @@ fn between(mut selection: Selection, request: &ReadRequest, head: Position) -> S
 /// A reading in progress.
 struct Reading {
     api: Api,
-    frames: Frames,
+    frames: Fuse<Frames>,
     batch: usize,
     head: Option<u64>,
     limited: bool,
