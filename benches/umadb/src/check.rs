@@ -155,7 +155,12 @@ async fn events_come_back_as_they_were_given(client: AsyncUmaDbClient, _: String
         DcbEvent::new().event_type("Without an id").data("{\"a\": 1}"),
         event("Bytes", &[]).data(vec![0, 159, 146, 150, 10]),
         event("Nothing in it", &["ä", "with a space"]).data(""),
-        event("Known", &["k"]).metadata([("trace", "1"), ("user", "ada"), ("correlation", "c-1"), ("empty", "")]),
+        event("Known", &["k"]).metadata([
+            ("trace", "1"),
+            ("user", "ada"),
+            ("correlation", "c-1"),
+            ("empty", ""),
+        ]),
         event("Doubled tag", &["d", "d"]),
         event("Not quite JSON", &[]).data("{not json}"),
         event("Version eight", &[]).uuid(uuid::Builder::from_custom_bytes([9; 16]).into_uuid()),
@@ -178,7 +183,9 @@ async fn an_append_of_nothing_records_nothing(client: AsyncUmaDbClient, _: Strin
     client.append(vec![event("A", &["t"])], None, None).await?;
     let refused = client.append(vec![], Some(DcbAppendCondition::new(of_tag("t"))), None).await;
     ensure!(is_conflict(&refused), "{refused:?}");
-    ensure!(client.append(vec![], Some(DcbAppendCondition::new(of_tag("t")).after(Some(1))), None).await? == 0);
+    ensure!(
+        client.append(vec![], Some(DcbAppendCondition::new(of_tag("t")).after(Some(1))), None).await? == 0
+    );
     ensure!(client.head().await? == Some(1));
     Ok(())
 }
@@ -189,7 +196,10 @@ async fn ten(client: &AsyncUmaDbClient) -> Result<()> {
     Ok(())
 }
 
-async fn a_read_starts_where_it_is_told_and_goes_either_way(client: AsyncUmaDbClient, _: String) -> Result<()> {
+async fn a_read_starts_where_it_is_told_and_goes_either_way(
+    client: AsyncUmaDbClient,
+    _: String,
+) -> Result<()> {
     ten(&client).await?;
     for (start, backwards, expected) in [
         (Some(8), false, vec![8, 9, 10]),
@@ -221,7 +231,12 @@ async fn a_limit_bounds_the_read_and_its_head(client: AsyncUmaDbClient, _: Strin
         (None, false, (1..=10).collect(), Some(10)),
     ] {
         let found = read(&client, None, None, backwards, limit).await?;
-        ensure!(positions(&found) == expected && found.1 == head, "{limit:?}: {:?} {:?}", positions(&found), found.1);
+        ensure!(
+            positions(&found) == expected && found.1 == head,
+            "{limit:?}: {:?} {:?}",
+            positions(&found),
+            found.1
+        );
     }
     let nothing = read(&client, Some(of_tag("nobody")), None, false, Some(3)).await?;
     ensure!(is_empty(&nothing, None), "{nothing:?}");
@@ -231,8 +246,7 @@ async fn a_limit_bounds_the_read_and_its_head(client: AsyncUmaDbClient, _: Strin
 }
 
 async fn a_query_is_any_item_of_any_type_and_all_tags(client: AsyncUmaDbClient, _: String) -> Result<()> {
-    let events =
-        [("A", &["x"][..]), ("B", &["x", "y"]), ("C", &["y"]), ("A", &[]), ("B", &["z", "y", "x"])];
+    let events = [("A", &["x"][..]), ("B", &["x", "y"]), ("C", &["y"]), ("A", &[]), ("B", &["z", "y", "x"])];
     let events = events.into_iter().map(|(name, tags)| event(name, tags)).collect();
     client.append(events, None, None).await?;
     let item = DcbQueryItem::new;
@@ -254,7 +268,10 @@ async fn a_query_is_any_item_of_any_type_and_all_tags(client: AsyncUmaDbClient, 
     Ok(())
 }
 
-async fn a_condition_refuses_what_matches_after_its_position(client: AsyncUmaDbClient, _: String) -> Result<()> {
+async fn a_condition_refuses_what_matches_after_its_position(
+    client: AsyncUmaDbClient,
+    _: String,
+) -> Result<()> {
     client.append(vec![event("A", &["x"]), event("B", &["y"])], None, None).await?;
     let x = || DcbAppendCondition::new(of_tag("x"));
     let one = || vec![event("C", &["z"])];
@@ -265,7 +282,9 @@ async fn a_condition_refuses_what_matches_after_its_position(client: AsyncUmaDbC
     ensure!(client.head().await? == Some(2));
     ensure!(client.append(one(), Some(x().after(Some(1))), None).await? == 3);
     ensure!(client.append(one(), Some(DcbAppendCondition::new(of_tag("nobody"))), None).await? == 4);
-    ensure!(client.append(one(), Some(DcbAppendCondition::new(DcbQuery::new()).after(Some(4))), None).await? == 5);
+    ensure!(
+        client.append(one(), Some(DcbAppendCondition::new(DcbQuery::new()).after(Some(4))), None).await? == 5
+    );
     Ok(())
 }
 
@@ -290,9 +309,13 @@ async fn the_same_ids_under_the_same_condition_answer_as_the_first_time(
     Ok(())
 }
 
-async fn tracking_is_recorded_with_its_events_and_only_rises(client: AsyncUmaDbClient, _: String) -> Result<()> {
+async fn tracking_is_recorded_with_its_events_and_only_rises(
+    client: AsyncUmaDbClient,
+    _: String,
+) -> Result<()> {
     let tracking = |position| Some(TrackingInfo { source: "upstream".to_owned(), position });
-    let given = event("A", &["x"]).metadata([("source", "of mine"), ("tracking_position", "7"), ("user", "ada")]);
+    let given =
+        event("A", &["x"]).metadata([("source", "of mine"), ("tracking_position", "7"), ("user", "ada")]);
     ensure!(client.append(vec![given.clone(), event("B", &[])], None, tracking(5)).await? == 2);
     ensure!(client.get_tracking_info("upstream").await? == Some(5));
     for position in [5, 4, 0] {
@@ -314,7 +337,10 @@ async fn tracking_is_recorded_with_its_events_and_only_rises(client: AsyncUmaDbC
     Ok(())
 }
 
-async fn requests_that_make_no_sense_are_invalid_arguments(client: AsyncUmaDbClient, _: String) -> Result<()> {
+async fn requests_that_make_no_sense_are_invalid_arguments(
+    client: AsyncUmaDbClient,
+    _: String,
+) -> Result<()> {
     let twice = event("A", &[]).metadata([("a", "1"), ("a", "2")]);
     let long = event("A", &[]).metadata([("a", "x".repeat(70_000))]);
     for event in [twice, long] {
@@ -402,7 +428,10 @@ async fn a_subscription_is_filtered_and_begins_after_a_position(
     Ok(())
 }
 
-async fn the_health_of_the_server_and_of_its_service_is_told(client: AsyncUmaDbClient, _: String) -> Result<()> {
+async fn the_health_of_the_server_and_of_its_service_is_told(
+    client: AsyncUmaDbClient,
+    _: String,
+) -> Result<()> {
     for service in ["", "umadb.v1.DCB"] {
         ensure!(client.check_health(service).await? == ServingStatus::Serving);
         let mut watch = client.watch_health(service).await?;

@@ -45,7 +45,10 @@ impl Events {
             tags: vec![tag],
             data: data.into_bytes(),
             uuid: Some(id),
-            metadata: vec![("trace".to_owned(), format!("00-{number:032x}-{:016x}-01-and-some-more-of-it", self.made))],
+            metadata: vec![(
+                "trace".to_owned(),
+                format!("00-{number:032x}-{:016x}-01-and-some-more-of-it", self.made),
+            )],
         }
     }
 }

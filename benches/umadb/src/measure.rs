@@ -199,12 +199,21 @@ async fn fill(subject: &Subject, events: u64) -> Result<f64> {
     Ok(events as f64 / started.elapsed().as_secs_f64())
 }
 
-async fn warm(settings: &Settings, subjects: &[Subject], what: &str, readers: usize, bar: f64) -> Result<Row> {
+async fn warm(
+    settings: &Settings,
+    subjects: &[Subject],
+    what: &str,
+    readers: usize,
+    bar: f64,
+) -> Result<Row> {
     let tags = settings.events / EVENTS_OF_A_TAG;
     let mut loads = Vec::new();
     for subject in subjects {
         let connected = clients(&subject.server, readers, false).await?;
-        loads.push((name(subject.which), steps(&connected, move |client, seed| reads_a_tag(client, seed, tags))));
+        loads.push((
+            name(subject.which),
+            steps(&connected, move |client, seed| reads_a_tag(client, seed, tags)),
+        ));
     }
     in_turn(settings, what, loads, vec![(OURS, THEIRS, bar)]).await
 }
@@ -227,7 +236,11 @@ async fn whole(settings: &Settings, subjects: &[Subject], what: &str) -> Result<
             let events = reads_all(&client).await?;
             let took = started.elapsed();
             let micros = u64::try_from(took.as_micros())?;
-            windows.push(Measured { per_second: events as f64 / took.as_secs_f64(), p50: micros, p99: micros });
+            windows.push(Measured {
+                per_second: events as f64 / took.as_secs_f64(),
+                p50: micros,
+                p99: micros,
+            });
         }
     }
     let subjects = subjects.iter().map(|subject| name(subject.which)).zip(measured).collect();
@@ -250,7 +263,9 @@ async fn cold(
             let subject = subjects.remove(index).cold(settings).await?;
             let connected = clients(&subject.server, readers, false).await?;
             let seed = |task: usize| 1_000 + (round * readers + task) as u64;
-            windows.push(window(readers, SECONDS, |task| reads_a_tag(&connected[task], seed(task), tags)).await?);
+            windows.push(
+                window(readers, SECONDS, |task| reads_a_tag(&connected[task], seed(task), tags)).await?,
+            );
             subjects.insert(index, subject);
         }
     }

@@ -12,7 +12,7 @@ usage: ledgerstone-umadb check|measure --ledgerstone PROGRAM [--umadb PROGRAM] [
   --seconds S    how long a window lasts (1)
   --rounds N     how many windows each figure is taken from, in turn (5)
   --folder DIR   where the data lies while it is measured (the system's folder for temporary files)
-  --only WORDS   only the rows whose names contain the words; comma between several";
+  --only WORDS   only the rows, or expectations, whose names contain the words; may be given again";
 
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +52,7 @@ impl Settings {
         let (mut ledgerstone, mut umadb) = (None, None);
         let programs = Programs { ledgerstone: PathBuf::new(), umadb: None };
         let (folder, only) = (std::env::temp_dir(), Vec::new());
-        let mut settings =
-            Self { verb, programs, events: 1_000_000, seconds: 1.0, rounds: 5, folder, only };
+        let mut settings = Self { verb, programs, events: 1_000_000, seconds: 1.0, rounds: 5, folder, only };
         while let Some(flag) = words.next() {
             let value = words.next().with_context(|| format!("{flag} needs a value\n{USAGE}"))?;
             match flag.as_str() {
@@ -63,7 +62,7 @@ impl Settings {
                 "--seconds" => settings.seconds = value.parse().context("--seconds")?,
                 "--rounds" => settings.rounds = value.parse().context("--rounds")?,
                 "--folder" => settings.folder = value.into(),
-                "--only" => settings.only = value.split(',').map(str::to_owned).collect(),
+                "--only" => settings.only.push(value),
                 unknown => bail!("{unknown} is not known\n{USAGE}"),
             }
         }

@@ -52,7 +52,10 @@ fn a_protocol_is_off_until_it_has_an_address() {
     assert_eq!(umadb(file, &variable("[::1]:7")).as_deref(), Some("[::1]:7"));
     assert_eq!(umadb(file, &variable("off")), None);
     let text = refused("[protocols.umadb]\nlistn = \"off\"\n", &[]);
-    assert!(text.contains("line 2: unknown key protocols.umadb.listn; did you mean protocols.umadb.listen?"), "{text}");
+    assert!(
+        text.contains("line 2: unknown key protocols.umadb.listn; did you mean protocols.umadb.listen?"),
+        "{text}"
+    );
     let text = refused("[protocols.umadb]\nlisten = \"here\"\n", &[]);
     assert!(text.contains("such as 127.0.0.1:50051, or off"), "{text}");
 }
