@@ -1,9 +1,9 @@
 //! What the headers of a request say: whose events, with which rights, in which form.
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
 use ledgerstone::core::{Problem, Tenant, TenantScope};
 use ledgerstone::http::{Correlation, Failure};
 
@@ -42,7 +42,7 @@ impl Call {
         let correlation = Correlation::current().filter(Correlation::is_given);
         Ok(Self {
             tenant,
-            system: headers.get(SYSTEM).is_some_and(|value| value == "true"),
+            system: means_system(headers)?,
             lines: accept.is_some_and(|accept| accept.contains(NDJSON)),
             correlation: correlation.map(|id| id.as_str().to_owned()),
         })
@@ -55,6 +55,14 @@ pub(crate) fn tenant_of(headers: &HeaderMap) -> Result<Tenant, Failure> {
     let decoded = value.to_str().ok().and_then(percent_decode);
     let invalid = || Problem::invalid(format!("header {TENANT} is not percent-encoded UTF-8"));
     Ok(Tenant::new(decoded.ok_or_else(invalid)?)?)
+}
+
+fn means_system(headers: &HeaderMap) -> Result<bool, Failure> {
+    match headers.get(SYSTEM).map(HeaderValue::as_bytes) {
+        None | Some(b"false") => Ok(false),
+        Some(b"true") => Ok(true),
+        Some(_) => Err(Problem::invalid(format!("header {SYSTEM} is true, or it is left out")).into()),
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Call {

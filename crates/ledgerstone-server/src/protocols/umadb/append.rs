@@ -2,8 +2,9 @@
 
 use futures_util::TryStreamExt as _;
 use ledgerstone::core::{
-    Append, AppendCondition, Batch, EventStoreError, Problem, Refusal, Selection, Tenant, TenantScope,
+    Append, AppendCondition, Batch, EventStore as _, EventStoreError, Problem, Refusal, Selection,
 };
+use ledgerstone::engine::Scoped;
 use tonic::Status;
 
 use super::failure::status_of;
@@ -16,15 +17,15 @@ use crate::api::state::Api;
 /// The same events appended again answer as the first time, condition and tracking left aside.
 pub(super) async fn append(
     api: &Api,
-    tenant: Tenant,
+    events: &Scoped,
     request: AppendRequest,
 ) -> Result<AppendResponse, Status> {
-    let batch = batch_of(api, tenant, request)?;
+    let batch = batch_of(api, request)?;
     if batch.appends.is_empty() && batch.marks.is_empty() {
-        return nothing(api, batch).await;
+        return nothing(events, batch).await;
     }
     let count = batch.events().count();
-    match api.app.events.append(batch).await {
+    match events.append(batch).await {
         Ok(appended) => {
             if !appended.repeated {
                 api.metrics.appended(count);
@@ -38,22 +39,21 @@ pub(super) async fn append(
     }
 }
 
-fn batch_of(api: &Api, tenant: Tenant, request: AppendRequest) -> Result<Batch, Status> {
+fn batch_of(api: &Api, request: AppendRequest) -> Result<Batch, Status> {
     let AppendRequest { events, condition, tracking_info } = request;
     let event = |event| mapping::event(event, tracking_info.as_ref(), &*api.app.ids);
     let events = events.into_iter().map(event).collect::<Result<Vec<_>, _>>()?;
     let appends = if events.is_empty() { Vec::new() } else { vec![Append::to_log(events)] };
     let condition = condition.map(mapping::condition).transpose()?;
     let marks = tracking_info.as_ref().map(tracking::rises).transpose()?.into_iter().collect();
-    Ok(Batch { tenant, appends, condition, marks })
+    Ok(Batch { appends, condition, marks, ..Batch::default() })
 }
 
 /// Answers an append of nothing: its condition is still asked.
-async fn nothing(api: &Api, batch: Batch) -> Result<AppendResponse, Status> {
+async fn nothing(events: &Scoped, batch: Batch) -> Result<AppendResponse, Status> {
     if let Some(AppendCondition { fail_if_match, after }) = batch.condition {
-        let selection =
-            Selection::query(fail_if_match).of(TenantScope::One(batch.tenant)).after(after).limit(1);
-        let mut frames = api.app.events.read(selection);
+        let selection = Selection::query(fail_if_match).after(after).limit(1);
+        let mut frames = events.read(selection);
         while let Some(frame) = frames.try_next().await.map_err(|error| status_of(&Problem::from(&error)))? {
             if let Some(event) = frame.events.first() {
                 let refusal = Refusal::ConditionFailed { position: event.position() };

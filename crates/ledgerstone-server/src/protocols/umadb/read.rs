@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use futures_util::stream::{self, BoxStream, Fuse, Stream, StreamExt as _, TryStreamExt as _};
-use ledgerstone::core::{Frames, Position, Problem, RecordedEvent, Selection, Tenant, TenantScope};
+use ledgerstone::core::{EventStore as _, Frames, Position, Problem, RecordedEvent, Selection};
+use ledgerstone::engine::Scoped;
 use tonic::Status;
 
 use super::cut::{batch_size, cut};
@@ -19,22 +20,22 @@ use crate::api::state::Api;
 /// was found one page says so; a limit of zero is answered with none at all.
 pub(super) async fn read(
     api: &Api,
-    tenant: Tenant,
+    events: Scoped,
     request: ReadRequest,
 ) -> Result<BoxStream<'static, Result<Page, Status>>, Status> {
     if request.subscribe == Some(true) {
         return Err(invalid("a read does not go on with what is recorded later; call Subscribe"));
     }
     let query = mapping::query(request.query.clone())?;
-    let head = api.app.events.head().await.map_err(|error| status_of(&Problem::from(&error)))?;
+    let head = events.head().await.map_err(|error| status_of(&Problem::from(&error)))?;
     let head = head.heads.application;
     if request.limit == Some(0) {
         return Ok(stream::empty().boxed());
     }
-    let selection = between(Selection::query(query).of(TenantScope::One(tenant)), &request, head);
+    let selection = between(Selection::query(query), &request, head);
     let reading = Reading {
         api: api.clone(),
-        frames: api.app.events.read(selection).fuse(),
+        frames: events.read(selection).fuse(),
         batch: batch_size(request.batch_size),
         head: (head > Position::START).then_some(head.0),
         limited: request.limit.is_some(),

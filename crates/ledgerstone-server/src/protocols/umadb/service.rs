@@ -13,7 +13,8 @@ use axum::http::{HeaderMap, Request, Response};
 use futures_util::FutureExt as _;
 use futures_util::stream::BoxStream;
 use hyper::body::Incoming;
-use ledgerstone::core::{Code, ErrorKind, Position, Problem, Tenant};
+use ledgerstone::core::{Code, ErrorKind, EventStore as _, Position, Problem, Tenant};
+use ledgerstone::engine::Scoped;
 use ledgerstone::http::{Authenticator, bearer};
 use prost::Message;
 use tonic::Status;
@@ -133,21 +134,19 @@ impl Shared {
     }
 
     async fn within(self: Arc<Self>, call: Call, request: Request<Incoming>) -> Response<Body> {
-        let tenant = match self.admit(call, request.headers()) {
-            Ok(tenant) => tenant,
+        let events = match self.admit(call, request.headers()) {
+            Ok(tenant) => Scoped::new(Arc::clone(&self.api.app.events), tenant),
             Err(status) => return status.into_http(),
         };
         let api = &self.api;
         match call {
-            Call::Append => self.one(request, |asked| append::append(api, tenant.clone(), asked)).await,
-            Call::Read => self.events(request, |asked| read::read(api, tenant.clone(), asked)).await,
+            Call::Append => self.one(request, |asked| append::append(api, &events, asked)).await,
+            Call::Read => self.events(request, |asked| read::read(api, events.clone(), asked)).await,
             Call::Subscribe => {
-                self.events(request, |asked| subscribe::subscribe(api, tenant.clone(), asked)).await
+                self.events(request, |asked| subscribe::subscribe(api, events.clone(), asked)).await
             }
-            Call::Head => self.one(request, |_: HeadRequest| head(api)).await,
-            Call::GetTrackingInfo => {
-                self.one(request, |asked| tracking_info(api, tenant.clone(), asked)).await
-            }
+            Call::Head => self.one(request, |_: HeadRequest| head(&events)).await,
+            Call::GetTrackingInfo => self.one(request, |asked| tracking_info(&events, asked)).await,
             Call::CheckHealth => {
                 self.one(request, |asked: HealthRequest| std::future::ready(self.health.check(&asked))).await
             }
@@ -214,19 +213,15 @@ impl Shared {
 }
 
 /// Tells the newest position.
-async fn head(api: &Api) -> Result<HeadResponse, Status> {
-    let head = api.app.events.head().await.map_err(|error| status_of(&Problem::from(&error)))?;
+async fn head(events: &Scoped) -> Result<HeadResponse, Status> {
+    let head = events.head().await.map_err(|error| status_of(&Problem::from(&error)))?;
     let position = head.heads.application;
     Ok(HeadResponse { position: (position > Position::START).then_some(position.0) })
 }
 
 /// Tells how far a source has been followed.
-async fn tracking_info(
-    api: &Api,
-    tenant: Tenant,
-    asked: TrackingRequest,
-) -> Result<TrackingResponse, Status> {
-    Ok(TrackingResponse { position: position_of(&*api.app.events, tenant, &asked.source).await? })
+async fn tracking_info(events: &Scoped, asked: TrackingRequest) -> Result<TrackingResponse, Status> {
+    Ok(TrackingResponse { position: position_of(events, &asked.source).await? })
 }
 
 /// Returns the status of an answer that has begun, or that failed before it could.

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use futures_util::stream::{self, BoxStream, Stream, StreamExt as _, TryStreamExt as _};
 use ledgerstone::core::{
-    Code, ErrorKind, Frames, Heads, LogKind, Position, Problem, RecordedEvent, Selection, Tenant, TenantScope,
+    Code, ErrorKind, EventStore as _, Frames, Heads, LogKind, Position, Problem, RecordedEvent, Selection,
 };
+use ledgerstone::engine::Scoped;
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
@@ -24,7 +25,7 @@ use crate::api::state::Api;
 /// the head is refused: that position belongs to another log, or to this one before it was restored.
 pub(super) async fn subscribe(
     api: &Api,
-    tenant: Tenant,
+    events: Scoped,
     request: SubscribeRequest,
 ) -> Result<BoxStream<'static, Result<Page, Status>>, Status> {
     let after = Position(request.after.unwrap_or(0));
@@ -32,16 +33,17 @@ pub(super) async fn subscribe(
         return Ok(stream::empty().boxed());
     }
     let query = mapping::query(request.query)?;
-    let head = api.app.events.head().await.map_err(|error| status_of(&Problem::from(&error)))?;
+    let head = events.head().await.map_err(|error| status_of(&Problem::from(&error)))?;
     check_position(&head, LogKind::Application, after).map_err(|failure| status_of(failure.problem()))?;
     let permit = admit(api).map_err(|failure| status_of(failure.problem()))?;
     let subscription = Subscription {
         api: api.clone(),
-        selection: Selection::query(query).of(TenantScope::One(tenant)),
+        selection: Selection::query(query),
         at: after,
         batch: batch_size(request.batch_size),
         frames: None,
-        changes: api.app.events.changes(),
+        changes: events.changes(),
+        events,
         ready: VecDeque::new(),
         _permit: permit,
     };
@@ -51,6 +53,7 @@ pub(super) async fn subscribe(
 /// A subscription in progress.
 struct Subscription {
     api: Api,
+    events: Scoped,
     selection: Selection,
     /// Up to where everything was sent.
     at: Position,
@@ -97,7 +100,7 @@ impl Subscription {
             let end = heads.of(LogKind::Application);
             if end > self.at {
                 let selection = self.selection.clone().after(self.at).up_to(end);
-                self.frames = Some((self.api.app.events.read(selection), end));
+                self.frames = Some((self.events.read(selection), end));
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Tracking: how far another log has been followed, as a rising mark and as what an event says of itself.
 
 use ledgerstone::core::{
-    EventStore, MarkChange, MarkName, Metadata, Problem, RecordedEvent, Tenant, TenantScope,
+    EventStore as _, MarkChange, MarkName, Metadata, Problem, RecordedEvent, TenantScope,
 };
+use ledgerstone::engine::Scoped;
 use tonic::Status;
 
 use super::failure::{invalid, status_of};
@@ -19,13 +20,9 @@ pub(super) fn rises(tracking: &TrackingInfo) -> Result<MarkChange, Status> {
 }
 
 /// Looks up how far a source has been followed.
-pub(super) async fn position_of(
-    events: &dyn EventStore,
-    tenant: Tenant,
-    source: &str,
-) -> Result<Option<u64>, Status> {
+pub(super) async fn position_of(events: &Scoped, source: &str) -> Result<Option<u64>, Status> {
     let name = mark(source)?;
-    let marks = events.marks(TenantScope::One(tenant), name.as_str()).await;
+    let marks = events.marks(TenantScope::One(events.tenant().clone()), name.as_str()).await;
     let marks = marks.map_err(|error| status_of(&Problem::from(&error)))?;
     Ok(marks.iter().find(|mark| mark.name == name).map(|mark| mark.number))
 }
