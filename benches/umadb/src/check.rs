@@ -17,69 +17,85 @@ use crate::events::{Events, never, of_tag};
 use crate::server::{Server, Which};
 use crate::settings::Settings;
 
-/// Runs every expectation against each server; tells whether all were met.
-pub async fn run(settings: &Settings) -> Result<bool> {
-    let theirs = settings.programs.umadb.as_ref().map(|_| Which::UmaDb);
-    let mut failed = 0;
-    let mut met = 0;
-    for which in theirs.into_iter().chain([Which::Ledgerstone]) {
-        let mut tell = |what: &str, outcome: Result<()>| match outcome {
+/// What has been found so far.
+#[derive(Debug, Default)]
+struct Account {
+    met: usize,
+    failed: usize,
+}
+
+impl Account {
+    fn tell(&mut self, which: Which, what: &str, outcome: Result<()>) {
+        match outcome {
             Ok(()) => {
-                met += 1;
+                self.met += 1;
                 println!("{:<12} ok      {what}", which.name());
             }
             Err(error) => {
-                failed += 1;
+                self.failed += 1;
                 println!("{:<12} FAILED  {what}: {error:#}", which.name());
-            }
-        };
-        macro_rules! expect {
-            ($($expectation:ident)*) => {$(
-                let what = stringify!($expectation).replace('_', " ");
-                if settings.wants(&what) {
-                    tell(&what, on_a_fresh_log(settings, which, $expectation).await);
-                }
-            )*};
-        }
-        expect! {
-            an_empty_log_has_no_head
-            positions_count_from_one_without_gaps
-            events_come_back_as_they_were_given
-            a_read_starts_where_it_is_told_and_goes_either_way
-            a_limit_bounds_the_read_and_its_head
-            a_query_is_any_item_of_any_type_and_all_tags
-            a_condition_refuses_what_matches_after_its_position
-            the_same_ids_under_the_same_condition_answer_as_the_first_time
-            tracking_is_recorded_with_its_events_and_only_rises
-            requests_that_make_no_sense_are_invalid_arguments
-            a_batch_size_bounds_what_comes_at_once
-            a_long_log_comes_back_whole
-            a_subscription_catches_up_and_goes_on
-            a_subscription_is_filtered_and_begins_after_a_position
-            the_health_of_the_server_and_of_its_service_is_told
-            many_clients_on_one_connection_are_answered
-            only_one_of_many_racing_conditions_wins
-        }
-        let on_its_own: [(&str, Result<()>); 3] = [
-            ("the key is asked for", check_key::run(settings, which).await),
-            ("what was acknowledged outlives a kill", outlives_a_kill(settings, which).await),
-            ("a server that goes down ends its streams", goes_down(settings, which).await),
-        ];
-        for (what, outcome) in on_its_own {
-            tell(what, outcome);
-        }
-        tell("the blocking client works too", blocking(settings, which).await);
-        if which == Which::Ledgerstone {
-            expect! {
-                an_append_of_nothing_records_nothing
-                what_belongs_to_the_system_is_refused
-                an_id_is_recorded_once_even_without_a_condition
-                a_position_beyond_the_head_is_refused
             }
         }
     }
-    println!("{met} met, {failed} failed");
-    Ok(failed == 0)
+}
+
+/// Holds a server to the expectations that are wanted, each on a fresh log.
+macro_rules! expect {
+    ($account:expr, $settings:expr, $which:expr => $($expectation:ident)*) => {$(
+        let what = stringify!($expectation).replace('_', " ");
+        if $settings.wants(&what) {
+            $account.tell($which, &what, on_a_fresh_log($settings, $which, $expectation).await);
+        }
+    )*};
+}
+
+/// Runs every expectation against each server; tells whether all were met.
+pub async fn run(settings: &Settings) -> Result<bool> {
+    let theirs = settings.programs.umadb.as_ref().map(|_| Which::UmaDb);
+    let mut account = Account::default();
+    for which in theirs.into_iter().chain([Which::Ledgerstone]) {
+        of_both(settings, which, &mut account).await;
+    }
+    ours(settings, &mut account).await;
+    println!("{} met, {} failed", account.met, account.failed);
+    Ok(account.failed == 0)
+}
+
+/// What both servers are held to.
+async fn of_both(settings: &Settings, which: Which, account: &mut Account) {
+    expect! { account, settings, which =>
+        an_empty_log_has_no_head
+        positions_count_from_one_without_gaps
+        events_come_back_as_they_were_given
+        a_read_starts_where_it_is_told_and_goes_either_way
+        a_limit_bounds_the_read_and_its_head
+        a_query_is_any_item_of_any_type_and_all_tags
+        a_condition_refuses_what_matches_after_its_position
+        the_same_ids_under_the_same_condition_answer_as_the_first_time
+        tracking_is_recorded_with_its_events_and_only_rises
+        requests_that_make_no_sense_are_invalid_arguments
+        a_batch_size_bounds_what_comes_at_once
+        a_long_log_comes_back_whole
+        a_subscription_catches_up_and_goes_on
+        a_subscription_is_filtered_and_begins_after_a_position
+        the_health_of_the_server_and_of_its_service_is_told
+        many_clients_on_one_connection_are_answered
+        only_one_of_many_racing_conditions_wins
+    }
+    account.tell(which, "the key is asked for", check_key::run(settings, which).await);
+    account.tell(which, "what was acknowledged outlives a kill", outlives_a_kill(settings, which).await);
+    account.tell(which, "a server that goes down ends its streams", goes_down(settings, which).await);
+    account.tell(which, "the blocking client works too", blocking(settings, which).await);
+}
+
+/// What we are held to besides.
+async fn ours(settings: &Settings, account: &mut Account) {
+    expect! { account, settings, Which::Ledgerstone =>
+        an_append_of_nothing_records_nothing
+        what_belongs_to_the_system_is_refused
+        an_id_is_recorded_once_even_without_a_condition
+        a_position_beyond_the_head_is_refused
+    }
 }
 
 async fn on_a_fresh_log<F: Future<Output = Result<()>>>(

@@ -121,6 +121,8 @@ fn builder(speaks: Speaks, limits: ConnectionLimits) -> Builder<TokioExecutor> {
                 .max_concurrent_streams(GRPC_CALLS)
                 .initial_stream_window_size(GRPC_STREAM_WINDOW)
                 .initial_connection_window_size(GRPC_CONNECTION_WINDOW);
+            // A date in every answer would be written here and read there for nobody.
+            http2.auto_date_header(false);
             builder.http2_only()
         }
     }
