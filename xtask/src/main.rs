@@ -8,15 +8,22 @@ mod data;
 mod failing_disk;
 mod feature;
 mod format;
+mod fuzz;
 mod help;
+mod histories;
+mod http_call;
 mod product;
 mod scratch;
+mod served;
 mod services;
 mod setup;
+mod store;
+mod stories;
 mod tally;
 mod terminal;
 mod test;
 mod tidy;
+mod told;
 mod umadb;
 
 use std::env;
@@ -59,6 +66,7 @@ fn run(words: &[String]) -> Result<()> {
         },
         "data" => data::run(&checkout, rest),
         "crash" => crash::run(&checkout, rest),
+        "fuzz" => fuzz::run(&checkout, rest),
         "soak" => crash::soak(&checkout, rest),
         "services" => services::run(rest),
         unknown => bail!("there is no verb `{unknown}`; `cargo xtask help` lists them"),

@@ -97,6 +97,8 @@ codes! {
     NotFound = "LS0033", "there is no such thing";
     /// A stream may only be truncated behind an event that carries its state.
     TruncationRefused = "LS0034", "the stream may not be truncated there";
+    /// A backup is incomplete, damaged, or of another log.
+    BackupUnusable = "LS0035", "the backup cannot be used";
 }
 
 impl fmt::Display for Code {

@@ -16,11 +16,13 @@ use crate::indexer::Indexer;
 use crate::page::Page;
 use crate::places::{MOST_GAP, Places};
 use crate::reader::Patience;
+use crate::scrubber::Scrubber;
 use crate::segment::{OpenSegment, Segment};
 use crate::segment_header::{HEADER_BYTES, SegmentHeader, segment_name};
 use crate::shared::Shared;
 use crate::state::{MarkAfter, encode_mark};
 use crate::tail::{Entry, Tail};
+use crate::watermark::{Publisher, Watermark};
 
 /// How the name of a file ends that is not whole yet.
 pub(crate) const PARTIAL: &str = ".partial";
@@ -52,6 +54,8 @@ pub struct NewEvent<'a> {
 pub struct Appender {
     shared: Arc<Shared>,
     indexer: Indexer,
+    scrubber: Scrubber,
+    publisher: Publisher,
     active: Active,
     /// Which log new segments belong to.
     identity: LogIdentity,
@@ -88,17 +92,20 @@ pub(crate) struct Active {
 impl Appender {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        indexer: Indexer,
+        (indexer, scrubber): (Indexer, Scrubber),
         active: Active,
         recorded_at: Timestamp,
         newest_number: u64,
     ) -> Self {
         let written = *shared.durable.read();
         let identity = shared.identity;
-        Self {
+        let publisher = Publisher::open(&*shared.disk);
+        let mut appender = Self {
             identity,
             shared,
             indexer,
+            scrubber,
+            publisher,
             active,
             buffer: Vec::new(),
             frame: 0,
@@ -113,7 +120,9 @@ impl Appender {
             tenants: Vec::new(),
             newest_number,
             broken: false,
-        }
+        };
+        appender.publish();
+        appender
     }
 
     /// Returns the newest positions, those that were put since the last commit included.
@@ -238,6 +247,7 @@ impl Appender {
             return Err(error);
         }
         self.settle();
+        self.indexer.tend(&self.shared);
         if self.active.segment.end() >= self.shared.options.segment_bytes
             && let Err(error) = self.next_segment()
         {
@@ -245,6 +255,17 @@ impl Appender {
             tracing::warn!(%error, "no new segment could be begun");
         }
         Ok(())
+    }
+
+    /// Tells who reads beside this process how far the log is durable; it syncs nothing and cannot fail.
+    pub fn publish(&mut self) {
+        let segment = &self.active.segment;
+        self.publisher.publish(Watermark {
+            log: segment.header.log,
+            segment: segment.header.number,
+            end: segment.end(),
+            heads: *self.shared.durable.read(),
+        });
     }
 
     /// Says before a batch is begun that its first position is this one: a large gap needs a new segment.
@@ -272,13 +293,21 @@ impl Appender {
 
     /// Notes that nothing more will come, so that damage to the newest bytes cannot pass for a torn write.
     pub fn close(&mut self) {
-        self.begin();
-        self.end(&Tenant::default(), Vec::new(), self.written_at);
-        if let Err(error) = self.commit() {
+        if let Err(error) = self.close_in_order() {
             tracing::warn!(%error, "the log was not closed in order; it opens all the same");
         }
         trim(&self.active);
+        self.publish();
+        self.scrubber.close();
         self.indexer.close();
+    }
+
+    fn close_in_order(&mut self) -> Result<(), CommitError> {
+        // A segment that was given up is not written to any more, so this may take a new one.
+        self.ready().map_err(CommitError::Refused)?;
+        self.begin();
+        self.end(&Tenant::default(), Vec::new(), self.written_at);
+        self.commit()
     }
 
     fn write(&mut self) -> Result<(), CommitError> {

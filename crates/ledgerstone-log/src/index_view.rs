@@ -1,12 +1,14 @@
 //! The index as readers see it: runs beside closed segments, and tails in memory for what has none yet.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
-use ledgerstone_core::LogKind;
+use ledgerstone_core::{Code, LogKind};
 use parking_lot::RwLock;
 
+use crate::alarm::Alarm;
 use crate::failure::LogError;
-use crate::index::Run;
+use crate::index::{IndexError, Run};
 use crate::reader::Patience;
 use crate::tail::Tail;
 
@@ -19,15 +21,46 @@ pub(crate) struct SegmentRun {
     pub(crate) segments: usize,
     pub(crate) name: String,
     pub(crate) run: Arc<Run>,
+    pub(crate) standing: Arc<Standing>,
+}
+
+/// Whether a run is relied on.
+#[derive(Debug, Default)]
+pub(crate) struct Standing(AtomicU8);
+
+const CONDEMNED: u8 = 1;
+const GIVEN_UP: u8 = 2;
+
+impl Standing {
+    /// Says that the run is damaged; tells whether nobody had said so before.
+    fn condemn(&self) -> bool {
+        self.0.compare_exchange(0, CONDEMNED, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Tells whether the run is damaged and may still be made again.
+    pub(crate) fn is_condemned(&self) -> bool {
+        self.0.load(Ordering::Acquire) == CONDEMNED
+    }
+
+    /// Says that the run cannot be made again.
+    pub(crate) fn give_up(&self) {
+        self.0.store(GIVEN_UP, Ordering::Release);
+    }
+
+    fn is_sound(&self) -> bool {
+        self.0.load(Ordering::Acquire) == 0
+    }
 }
 
 /// The index over a whole log: runs and then tails, each covering what follows the one before.
 ///
-/// A view stays as it is while the log goes on, but for what its newest tail still learns.
+/// Where a run is damaged, a view answers with everything that may be there, as nobody trusts it over the log, and
+/// the run is made again. A view stays as it is while the log goes on, but for what its newest tail still learns.
 #[derive(Debug, Clone, Default)]
 pub struct IndexView {
     runs: Vec<SegmentRun>,
     tails: Vec<Arc<RwLock<Tail>>>,
+    alarm: Alarm,
 }
 
 /// The newest view.
@@ -38,11 +71,16 @@ pub(crate) struct Index {
 
 impl Index {
     pub(crate) fn new(runs: Vec<SegmentRun>, tails: Vec<Arc<RwLock<Tail>>>) -> Self {
-        Self { view: Arc::new(IndexView { runs, tails }) }
+        Self { view: Arc::new(IndexView { runs, tails, alarm: Alarm::default() }) }
     }
 
     pub(crate) fn view(&self) -> Arc<IndexView> {
         Arc::clone(&self.view)
+    }
+
+    /// Returns the alarm that is raised where a run is damaged.
+    pub(crate) fn alarm(&self) -> Alarm {
+        self.view.alarm.clone()
     }
 
     /// Adds the tail of a new segment.
@@ -55,6 +93,14 @@ impl Index {
         let view = Arc::make_mut(&mut self.view);
         view.runs.push(run);
         view.tails.retain(|held| !Arc::ptr_eq(held, tail));
+    }
+
+    /// Puts runs in the place of one that covers the same.
+    pub(crate) fn replace_run(&mut self, old: &SegmentRun, made: Vec<SegmentRun>) {
+        let view = Arc::make_mut(&mut self.view);
+        if let Some(at) = view.runs.iter().position(|run| Arc::ptr_eq(&run.run, &old.run)) {
+            view.runs.splice(at..=at, made);
+        }
     }
 
     /// Puts a merged run in the place of those that it was made of.
@@ -70,6 +116,36 @@ impl Index {
 impl IndexView {
     pub(crate) fn runs(&self) -> &[SegmentRun] {
         &self.runs
+    }
+
+    /// Says that a run is damaged, so that nobody looks into it any more until it was made again.
+    pub(crate) fn condemn(&self, run: &SegmentRun, error: &IndexError) {
+        if run.standing.condemn() {
+            tracing::error!(
+                code = %Code::Corrupt, %error, index = run.name,
+                "an index is damaged; it is made again, and reads go through the log meanwhile"
+            );
+            self.alarm.raise();
+        }
+    }
+
+    /// Looks into a run; nothing if it is damaged.
+    fn ask<T>(
+        &self,
+        run: &SegmentRun,
+        look: impl FnOnce(&Run) -> Result<T, IndexError>,
+    ) -> Result<Option<T>, LogError> {
+        if !run.standing.is_sound() {
+            return Ok(None);
+        }
+        match look(&run.run) {
+            Ok(found) => Ok(Some(found)),
+            Err(IndexError::WouldWait) => Err(LogError::WouldWait),
+            Err(error) => {
+                self.condemn(run, &error);
+                Ok(None)
+            }
+        }
     }
 
     /// Adds positions of a term between `low` and `high`, in order or from the end, about `limit` of them;
@@ -90,7 +166,10 @@ impl IndexView {
                 return Ok::<_, LogError>(false);
             }
             let room = most.saturating_sub(found.len());
-            let more = run.run.positions(term, (low, high), forwards, room, patience, found)?;
+            let more =
+                self.ask(run, |run| run.positions(term, (low, high), forwards, room, patience, found))?;
+            let more = more
+                .unwrap_or_else(|| everything((low.max(before + 1), high.min(last)), forwards, room, found));
             Ok(more || found.len() >= most)
         };
         let in_tail = |tail: &RwLock<Tail>, found: &mut Vec<u64>| {
@@ -117,7 +196,8 @@ impl IndexView {
         Ok(false)
     }
 
-    /// Returns the newest position of a term, and its revision where that is known.
+    /// Returns the newest position of a term, and its revision where that is known; where a run is damaged, a
+    /// position up to which there may be one.
     pub fn newest(&self, term: u64, patience: Patience) -> Result<Option<(u64, Option<u64>)>, LogError> {
         for tail in self.tails.iter().rev() {
             if let Some(newest) = tail.read().newest(term) {
@@ -125,8 +205,13 @@ impl IndexView {
             }
         }
         for run in self.runs.iter().rev().filter(|run| run.run.may_hold_term(term)) {
-            if let Some(newest) = run.run.newest(term, patience)? {
-                return Ok(Some(newest));
+            match self.ask(run, |run| run.newest(term, patience))? {
+                Some(None) => {}
+                Some(newest) => return Ok(newest),
+                None => {
+                    let last = |log| run.run.covers().of(log).1;
+                    return Ok(Some((last(LogKind::Application).max(last(LogKind::System)), None)));
+                }
             }
         }
         Ok(None)
@@ -140,7 +225,8 @@ impl IndexView {
             }
         }
         for run in self.runs.iter().rev().filter(|run| run.run.may_hold_term(term)) {
-            if let Some(position) = run.run.position_of(term, revision, patience)? {
+            if let Some(position) = self.ask(run, |run| run.position_of(term, revision, patience))?.flatten()
+            {
                 return Ok(Some(position));
             }
         }
@@ -153,7 +239,12 @@ impl IndexView {
             tail.read().ids(key, found);
         }
         for run in self.runs.iter().rev().filter(|run| run.run.may_hold_id(key)) {
-            run.run.ids(key, patience, found)?;
+            if self.ask(run, |run| run.ids(key, patience, found))?.is_none() {
+                for log in [LogKind::Application, LogKind::System] {
+                    let (before, last) = run.run.covers().of(log);
+                    found.extend((before + 1..=last).rev().map(|position| (log, position)));
+                }
+            }
         }
         Ok(())
     }
@@ -164,4 +255,19 @@ impl IndexView {
             run.run.will_read(term);
         }
     }
+}
+
+/// Adds every position of a stretch, at most `room`; tells whether there are more.
+fn everything((low, high): (u64, u64), forwards: bool, room: usize, found: &mut Vec<u64>) -> bool {
+    if low > high {
+        return false;
+    }
+    let all = high - low + 1;
+    let room = all.min(room as u64);
+    if forwards {
+        found.extend(low..low + room);
+    } else {
+        found.extend((high + 1 - room..=high).rev());
+    }
+    room < all
 }

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use ledgerstone_core::Heads;
+use ledgerstone_core::{Code, Heads};
 
+use crate::alarm::Alarm;
 use crate::appender::{Active, PARTIAL};
 use crate::disk::Disk;
 use crate::failure::LogError;
 use crate::index::{Covers, Run, RunBuilder, merge};
-use crate::index_view::SegmentRun;
+use crate::index_view::{IndexView, SegmentRun};
+use crate::recovery::index_segment;
 use crate::segment::{Segment, save_places};
 use crate::shared::Shared;
 use crate::tail::Tail;
@@ -22,7 +24,8 @@ const FAN: usize = 8;
 /// What writes and merges indexes.
 #[derive(Debug)]
 pub(crate) struct Indexer {
-    queue: Option<Sender<Active>>,
+    queue: Option<Sender<Task>>,
+    alarm: Alarm,
     thread: Option<JoinHandle<()>>,
     /// What waits where there is no thread.
     waiting: VecDeque<Active>,
@@ -31,23 +34,25 @@ pub(crate) struct Indexer {
 impl Indexer {
     /// Starts the thread, if the log wants one.
     pub(crate) fn start(shared: &Arc<Shared>) -> Result<Self, LogError> {
+        let alarm = shared.index.read().alarm();
         if !shared.options.background {
-            return Ok(Self { queue: None, thread: None, waiting: VecDeque::new() });
+            return Ok(Self { queue: None, alarm, thread: None, waiting: VecDeque::new() });
         }
-        let (queue, closed) = channel();
+        let (queue, tasks) = channel();
+        alarm.listen(Some(queue.clone()));
         let shared = Arc::clone(shared);
         let thread = std::thread::Builder::new()
             .name("log-indexer".to_owned())
-            .spawn(move || run(&shared, &closed))
+            .spawn(move || run(&shared, &tasks))
             .map_err(LogError::disk("starting", "the indexer"))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), waiting: VecDeque::new() })
+        Ok(Self { queue: Some(queue), alarm, thread: Some(thread), waiting: VecDeque::new() })
     }
 
     /// Takes a segment that grows no more.
     pub(crate) fn closed(&mut self, shared: &Shared, old: Active) {
         match &self.queue {
             // Without its thread the tail stays in memory, and is written when the log is opened anew.
-            Some(queue) => drop(queue.send(old)),
+            Some(queue) => drop(queue.send(Task::Closed(old))),
             None => {
                 self.waiting.push_back(old);
                 index(shared, &mut self.waiting);
@@ -55,8 +60,16 @@ impl Indexer {
         }
     }
 
+    /// Makes damaged indexes again where there is no thread that does.
+    pub(crate) fn tend(&self, shared: &Shared) {
+        if self.queue.is_none() && self.alarm.take() {
+            heal(shared);
+        }
+    }
+
     /// Waits until what was handed over is written.
     pub(crate) fn close(&mut self) {
+        self.alarm.listen(None);
         self.queue.take();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
@@ -72,12 +85,76 @@ impl Drop for Indexer {
     }
 }
 
-fn run(shared: &Shared, closed: &Receiver<Active>) {
+/// What the thread is asked to do.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// Write the index of a segment that grows no more.
+    Closed(Active),
+    /// Make again what was condemned.
+    Heal,
+}
+
+fn run(shared: &Shared, tasks: &Receiver<Task>) {
     let mut waiting = VecDeque::new();
-    while let Ok(active) = closed.recv() {
-        waiting.push_back(active);
-        index(shared, &mut waiting);
+    while let Ok(task) = tasks.recv() {
+        match task {
+            Task::Closed(active) => {
+                waiting.push_back(active);
+                index(shared, &mut waiting);
+            }
+            Task::Heal => heal(shared),
+        }
     }
+}
+
+/// Makes the runs again that were condemned, each as one run a segment.
+fn heal(shared: &Shared) {
+    let view = shared.index.read().view();
+    for run in view.runs().iter().filter(|run| run.standing.is_condemned()) {
+        shared.condition.lock().indexes_damaged += 1;
+        match make_again(shared, run) {
+            Ok(made) => {
+                let is_name_kept = made.iter().any(|made| made.name == run.name);
+                shared.index.write().replace_run(run, made);
+                if !is_name_kept {
+                    // What is left is taken away when the log opens.
+                    let _ = shared.disk.remove(&run.name);
+                }
+                shared.condition.lock().indexes_made_again += 1;
+                tracing::info!(index = run.name, "a damaged index was made again from the log");
+            }
+            Err(error) => {
+                run.standing.give_up();
+                tracing::error!(
+                    code = %Code::Corrupt, %error, index = run.name,
+                    "a damaged index cannot be made again; reads go through the log until it is opened anew"
+                );
+            }
+        }
+    }
+}
+
+fn make_again(shared: &Shared, run: &SegmentRun) -> Result<Vec<SegmentRun>, LogError> {
+    let segments = shared.segments.read().clone();
+    let pairs = segments.iter().zip(segments.iter().skip(1));
+    let inside = pairs.filter(|(segment, _)| (run.first..=run.last).contains(&segment.header.number));
+    let made = inside.map(|(segment, next)| {
+        let file = shared.disk.open(&segment.name).map_err(LogError::disk("opening", &segment.name))?;
+        let tail = index_segment(segment, shared.hasher(), &*file)?;
+        write_run(&*shared.disk, segment, &tail, next.header.heads)
+    });
+    made.collect()
+}
+
+/// Condemns those of some runs that are damaged, as merging them has shown that one is.
+fn find_damage(shared: &Shared, view: &IndexView, runs: &[SegmentRun]) {
+    for run in runs {
+        let (blocks, _) = run.run.extent();
+        if let Some(error) = (0..blocks).find_map(|block| run.run.check_block(block).err()) {
+            view.condemn(run, &error);
+        }
+    }
+    heal(shared);
 }
 
 /// Writes the indexes of the segments that wait, oldest first: a run follows the one before it.
@@ -134,7 +211,8 @@ pub(crate) fn write_run(
         }
         Ok(builder.finish()?)
     })?;
-    Ok(SegmentRun { first: number, last: number, segments: 1, name, run: Arc::new(run) })
+    let standing = Arc::default();
+    Ok(SegmentRun { first: number, last: number, segments: 1, name, run: Arc::new(run), standing })
 }
 
 /// Merges runs as long as there are enough of one size.
@@ -150,9 +228,14 @@ fn merge_runs(shared: &Shared) -> Result<(), LogError> {
             run_name(first, last, stamp(inside.map(|segment| &**segment)))
         };
         let runs: Vec<_> = inputs.iter().map(|input| Arc::clone(&input.run)).collect();
-        let merged = put_file(&*shared.disk, &name, |file| Ok(merge(&runs, file, &|| true)?))?;
+        let merged = put_file(&*shared.disk, &name, |file| Ok(merge(&runs, file, &|| true)?));
+        if matches!(merged, Err(LogError::Damaged { .. })) {
+            find_damage(shared, &view, &inputs);
+        }
+        let merged = merged?;
         let segments = inputs.iter().map(|input| input.segments).sum();
-        let merged = SegmentRun { first, last, segments, name, run: Arc::new(merged) };
+        let merged =
+            SegmentRun { first, last, segments, name, run: Arc::new(merged), standing: Arc::default() };
         shared.index.write().replace_runs(merged);
         for input in inputs {
             // What is left is taken away when the log opens.

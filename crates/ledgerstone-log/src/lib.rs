@@ -1,19 +1,27 @@
 //! The log engine of ledgerstone: segments, recovery, and an index that is never trusted over the log.
 
+mod alarm;
 mod appender;
+mod condition;
 mod disk;
+mod extent;
 mod failure;
+mod follower;
 mod frame;
+#[cfg(any(test, feature = "simulation"))]
+pub mod hostile;
 mod index;
 mod index_view;
 mod indexer;
 mod log;
+mod overlay_disk;
 mod page;
 mod places;
 mod reader;
 mod real_disk;
 mod recovery;
 mod scanner;
+mod scrubber;
 mod segment;
 mod segment_header;
 mod shared;
@@ -25,10 +33,14 @@ mod story_tests;
 mod tail;
 mod terms;
 mod verify;
+mod watermark;
 
 pub use appender::{Appender, CommitError, NewEvent};
+pub use condition::{Condition, Damage};
 pub use disk::{Disk, DiskFile};
+pub use extent::{Extent, Stretch, extent};
 pub use failure::LogError;
+pub use follower::{Follower, open_read_only};
 pub use index::{Covers, IndexError, Run, RunBuilder, merge};
 pub use index_view::IndexView;
 pub use log::{LogReader, Opened, open};
@@ -36,7 +48,9 @@ pub use page::Page;
 pub use reader::Patience;
 pub use real_disk::RealDisk;
 pub use recovery::{Cut, Report};
+pub use scrubber::Scrub;
 pub use shared::Options;
 pub use tail::{Entry, Tail};
 pub use terms::{ItemTerms, TermHasher, id_key};
-pub use verify::verify;
+pub use verify::{verify, verify_some};
+pub use watermark::Watermark;

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use ledgerstone_core::{Heads, LogIdentity, LogKind, Mark, Position, Tenant, TenantScope, Timestamp};
 
 use crate::appender::{Active, Appender, create_segment, salt};
+use crate::condition::Condition;
 use crate::disk::Disk;
 use crate::failure::LogError;
-use crate::index::Run;
+use crate::index::{Covers, Run};
 use crate::index_view::{Index, IndexView, SegmentRun};
-use crate::indexer::{Indexer, parse_run_name, stamp, write_run};
+use crate::indexer::{Indexer, parse_run_name, run_name, stamp, write_run};
 use crate::page::Page;
 use crate::reader::Patience;
 use crate::recovery::{Recovered, Report, index_segment, recover};
+use crate::scrubber::Scrubber;
 use crate::segment::Segment;
 use crate::segment_header::SegmentHeader;
 use crate::shared::{Options, Shared};
@@ -23,7 +25,7 @@ use crate::terms::TermHasher;
 /// The reading half of a log; clones read the same.
 #[derive(Debug, Clone)]
 pub struct LogReader {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// A log that was opened.
@@ -85,12 +87,14 @@ fn finish(
     report: Report,
 ) -> Result<Opened, LogError> {
     let indexer = Indexer::start(&shared)?;
-    let appender = Appender::new(Arc::clone(&shared), indexer, active, recorded_at, newest_number);
+    let scrubber = Scrubber::start(&shared)?;
+    let appender =
+        Appender::new(Arc::clone(&shared), (indexer, scrubber), active, recorded_at, newest_number);
     Ok(Opened { reader: LogReader { shared }, appender, report })
 }
 
 /// Opens the indexes of the closed segments, makes those that are missing, and takes others away.
-fn open_runs(
+pub(crate) fn open_runs(
     disk: &Arc<dyn Disk>,
     closed: &[Arc<Segment>],
     next_heads: impl Iterator<Item = Heads>,
@@ -105,31 +109,18 @@ fn open_runs(
     let mut runs: Vec<SegmentRun> = Vec::new();
     let mut at = 0;
     while let Some(segment) = closed.get(at) {
-        let number = segment.header.number;
-        let mut found = None;
-        for (first, last, mark) in kept.iter().filter(|(first, ..)| *first == number) {
-            let inside: Vec<_> =
-                closed.iter().skip(at).take_while(|segment| segment.header.number <= *last).collect();
-            let fits = inside.last().is_some_and(|newest| newest.header.number == *last)
-                && stamp(inside.iter().map(|segment| &***segment)) == *mark;
-            let name = crate::indexer::run_name(*first, *last, *mark);
-            let opened = fits.then(|| disk.open(&name).ok().and_then(|file| Run::open(file).ok()));
-            if let Some(run) = opened.flatten() {
-                found = Some(SegmentRun {
-                    first: *first,
-                    last: *last,
-                    segments: inside.len(),
-                    name,
-                    run: Arc::new(run),
-                });
-                break;
-            }
-        }
+        let rest = closed.get(at..).unwrap_or_default();
+        let found = kept.iter().find_map(|name| find_run(disk, *name, rest, heads.get(at..)?));
         let run = match found {
             Some(run) => run,
             None => {
                 report.indexed += 1;
-                tracing::info!(segment = segment.name, "reading a segment whose index is missing");
+                tracing::info!(
+                    segment = segment.name,
+                    number = at + 1,
+                    of = closed.len(),
+                    "reading a segment whose index is missing or not its own"
+                );
                 let file = disk.open(&segment.name).map_err(LogError::disk("opening", &segment.name))?;
                 let tail = index_segment(segment, hasher, &*file)?;
                 let head = heads.get(at).copied().unwrap_or_else(|| tail.head());
@@ -148,6 +139,31 @@ fn open_runs(
     Ok(runs)
 }
 
+/// Opens the run of a name if it is one over the first segments of those that are left.
+fn find_run(
+    disk: &Arc<dyn Disk>,
+    (first, last, mark): (u64, u64, u64),
+    rest: &[Arc<Segment>],
+    next_heads: &[Heads],
+) -> Option<SegmentRun> {
+    let segment = rest.first().filter(|segment| segment.header.number == first)?;
+    let segments = rest.iter().take_while(|segment| segment.header.number <= last).count();
+    let inside = rest.get(..segments)?;
+    let fits = inside.last()?.header.number == last && stamp(inside.iter().map(|segment| &**segment)) == mark;
+    let name = run_name(first, last, mark);
+    let run = if fits { Run::open(disk.open(&name).ok()?).ok()? } else { return None };
+    let covered = next_heads.get(segments - 1).map(|next| Covers::between(segment.header.heads, *next));
+    // A file of another log under this name would leave events out.
+    covered.is_none_or(|covered| run.covers() == covered).then(|| SegmentRun {
+        first,
+        last,
+        segments,
+        name,
+        run: Arc::new(run),
+        standing: Arc::default(),
+    })
+}
+
 impl LogReader {
     /// Returns which log this is.
     pub fn identity(&self) -> LogIdentity {
@@ -157,6 +173,11 @@ impl LogReader {
     /// Returns the newest durable positions.
     pub fn heads(&self) -> Heads {
         *self.shared.durable.read()
+    }
+
+    /// Returns what is known of the files since the log was opened.
+    pub fn condition(&self) -> Condition {
+        self.shared.condition.lock().clone()
     }
 
     /// Returns what hashes the terms that events are found by.

@@ -12,6 +12,7 @@ use crate::disk::{Disk, DiskFile, check_name};
 #[derive(Debug)]
 pub struct RealDisk {
     folder: PathBuf,
+    is_read_only: bool,
 }
 
 impl RealDisk {
@@ -28,7 +29,18 @@ impl RealDisk {
                 synced => synced?,
             }
         }
-        Ok(Self { folder })
+        Ok(Self { folder, is_read_only: false })
+    }
+
+    /// Takes a folder only to read in it: what would change something is refused.
+    pub fn read_only(folder: impl AsRef<Path>) -> io::Result<Self> {
+        let folder = std::path::absolute(folder)?;
+        std::fs::read_dir(&folder)?;
+        Ok(Self { folder, is_read_only: true })
+    }
+
+    fn check_writable(&self) -> io::Result<()> {
+        if self.is_read_only { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(()) }
     }
 
     fn path(&self, name: &str) -> io::Result<PathBuf> {
@@ -54,19 +66,22 @@ impl Disk for RealDisk {
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let path = self.path(name)?;
-        Ok(Arc::new(RealFile(OpenOptions::new().read(true).write(true).open(path)?)))
+        Ok(Arc::new(RealFile(OpenOptions::new().read(true).write(!self.is_read_only).open(path)?)))
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.check_writable()?;
         let path = self.path(name)?;
         Ok(Arc::new(RealFile(OpenOptions::new().read(true).write(true).create_new(true).open(path)?)))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.check_writable()?;
         std::fs::rename(self.path(from)?, self.path(to)?)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
+        self.check_writable()?;
         std::fs::remove_file(self.path(name)?)
     }
 
@@ -238,6 +253,23 @@ mod tests {
         disk.sync_names().unwrap();
         assert_eq!(disk.names().unwrap(), [""; 0]);
         assert_eq!(read(&*file, 0, 9), b"a");
+    }
+
+    #[test]
+    fn a_folder_that_is_only_read_is_not_changed() {
+        let (folder, disk) = disk();
+        disk.create("x").unwrap().write_at(0, b"kept").unwrap();
+        let reading = RealDisk::read_only(folder.path().join("a/b")).unwrap();
+        let file = reading.open("x").unwrap();
+        assert_eq!(read(&*file, 0, 9), b"kept");
+        assert!(file.write_at(0, b"z").is_err() && file.set_size(0).is_err());
+        let refused = [reading.create("y").err(), reading.rename("x", "y").err(), reading.remove("x").err()];
+        for error in refused {
+            assert_eq!(error.unwrap().kind(), io::ErrorKind::ReadOnlyFilesystem);
+        }
+        assert_eq!(read(&*disk.open("x").unwrap(), 0, 9), b"kept");
+        assert!(RealDisk::read_only(folder.path().join("none")).is_err());
+        assert!(!folder.path().join("none").exists());
     }
 
     #[test]

@@ -13,11 +13,14 @@ use crate::frame::{Frame, FrameKind};
 use crate::indexer::parse_run_name;
 use crate::places::Places;
 use crate::scanner::{Found, Scanner};
-use crate::segment::{OpenSegment, Segment, UNCHECKED, checksum_place, place_of, places_number};
+use crate::segment::{
+    OpenSegment, Segment, TOO_FAR, UNCHECKED, checksum_place, later, place_of, places_number,
+};
 use crate::segment_header::{HEADER_BYTES, SegmentHeader, segment_name, segment_number};
 use crate::state::State;
 use crate::tail::{Entry, Tail};
 use crate::terms::{TermHasher, id_key};
+use crate::watermark::{WATERMARK, Watermark};
 
 /// What opening a log found and did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,7 +69,9 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Option<Recovered>, LogError> {
     }
     let numbers: Vec<u64> = names.iter().filter_map(|name| segment_number(name)).collect();
     let Some(newest_number) = numbers.iter().max().copied() else {
-        let left = names.iter().find(|name| name.ends_with(".places") || name.ends_with(".index"));
+        let is_left =
+            |name: &&String| name.ends_with(".places") || name.ends_with(".index") || *name == WATERMARK;
+        let left = names.iter().find(is_left);
         return match left {
             Some(left) => Err(LogError::Mixed(format!(
                 "{left} is there, but no segment is; bring the segments (*.log) back, or empty the folder"
@@ -78,13 +83,34 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Option<Recovered>, LogError> {
     let chain = chain(disk, &numbers, &mut report)?;
     let Some(newest) = chain.last().copied() else { return Ok(None) };
     let mut segments = closed(disk, &chain)?;
-    let mut last = Newest::read(disk, newest)?;
+    let mut last = Newest::read(disk, newest, None)?;
+    check_reach(disk, &last)?;
     last.settle(disk, &mut report)?;
     let Newest { segment, open, tail, state, heads, recorded_at, .. } = last;
     segments.push(Arc::clone(&segment));
     let active = Active { segment, open, tail: Arc::new(RwLock::new(tail)) };
     let (identity, seed) = (newest.log, newest.seed);
     Ok(Some(Recovered { identity, seed, segments, active, state, heads, recorded_at, newest_number, report }))
+}
+
+/// Refuses a log that ends before what its owner told to be durable: acknowledged events are gone.
+fn check_reach(disk: &dyn Disk, newest: &Newest) -> Result<(), LogError> {
+    // It is told without a sync, so it may be older than the log, and never newer.
+    let Ok(Some(mark)) = Watermark::read(disk) else { return Ok(()) };
+    let (found, header) = (newest.heads, newest.segment.header);
+    if mark.log != header.log || later(found, mark.heads) == found {
+        return Ok(());
+    }
+    let Heads { application, system } = mark.heads;
+    Err(LogError::damaged(
+        &newest.segment.name,
+        newest.segment.end(),
+        format!(
+            "the log ends at {} application and {} system events, and {application} and {system} were durable \
+             once; bring the missing bytes back, or delete the file {WATERMARK} to go on without them",
+            found.application, found.system
+        ),
+    ))
 }
 
 /// Refuses a folder whose newest segment was closed once: what came after it is gone.
@@ -156,7 +182,7 @@ fn check_chain(chain: &[SegmentHeader]) -> Result<(), LogError> {
     Ok(())
 }
 
-fn read_header(disk: &dyn Disk, number: u64) -> Result<SegmentHeader, LogError> {
+pub(crate) fn read_header(disk: &dyn Disk, number: u64) -> Result<SegmentHeader, LogError> {
     let name = segment_name(number);
     let file = disk.open(&name).map_err(LogError::disk("opening", &name))?;
     let mut bytes = [0; HEADER_BYTES];
@@ -188,12 +214,12 @@ fn closed(disk: &dyn Disk, chain: &[SegmentHeader]) -> Result<Vec<Arc<Segment>>,
 }
 
 /// The newest segment, read from front to back.
-struct Newest {
-    segment: Arc<Segment>,
-    open: Arc<OpenSegment>,
-    tail: Tail,
-    state: State,
-    heads: Heads,
+pub(crate) struct Newest {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) open: Arc<OpenSegment>,
+    pub(crate) tail: Tail,
+    pub(crate) state: State,
+    pub(crate) heads: Heads,
     recorded_at: Timestamp,
     /// Up to where a later frame says that everything was durable.
     vouched: u64,
@@ -204,10 +230,16 @@ struct Newest {
 }
 
 impl Newest {
-    fn read(disk: &dyn Disk, header: SegmentHeader) -> Result<Self, LogError> {
+    /// Reads a segment to its end, or to where somebody says that it is durable.
+    pub(crate) fn read(
+        disk: &dyn Disk,
+        header: SegmentHeader,
+        durable: Option<u64>,
+    ) -> Result<Self, LogError> {
         let name = segment_name(header.number);
         let file = disk.open(&name).map_err(LogError::disk("opening", &name))?;
         let size = file.size().map_err(LogError::disk("measuring", &name))?;
+        let size = durable.unwrap_or(size);
         let mut tail = Tail::after(header.heads);
         let mut places = Places::after(header.heads);
         let mut state = State::default();
@@ -215,33 +247,24 @@ impl Newest {
         let mut vouched = header.batches_at;
         let mut scanner = Scanner::new(&*file, &name, header.salt, size);
         let hasher = TermHasher::new(header.seed);
-        let (mut torn, mut tenant) = (false, None);
+        let mut torn = false;
         let end = loop {
             match scanner.next()? {
                 Found::Frame(at, frame) => {
-                    let wrong = |why: &str| LogError::damaged(&name, at, why);
-                    take_state(&mut state, &frame).ok_or_else(|| wrong("its marks are unsound"))?;
-                    let mut indexing = Indexing { hasher, terms: Vec::new() };
-                    for (at, record) in frame.records() {
-                        let (log, position) = place_of(record);
-                        if position <= heads.of(log) {
-                            return Err(wrong("a position does not rise"));
-                        }
-                        heads.set(log, position);
-                        places.push(log, position, checksum_place(at));
-                        let event = RecordedEvent::trusted(bytes::Bytes::copy_from_slice(record));
-                        take_tenant(&mut state, &mut tenant, &event)
-                            .ok_or_else(|| wrong("an event is nobody's"))?;
-                        recorded_at = recorded_at.max(event.recorded_at());
-                        indexing.add(&event, &mut tail);
-                    }
-                    heads = crate::segment::later(heads, frame.header.heads);
+                    let mut filling = Filling {
+                        tail: &mut tail,
+                        places: &mut places,
+                        state: &mut state,
+                        heads: &mut heads,
+                        recorded_at: &mut recorded_at,
+                    };
+                    filling.take(hasher, (&name, at), &frame)?;
                     vouched = vouched.max(u64::from(frame.header.durable));
                 }
-                Found::End(at) if at >= header.batches_at => break at,
+                Found::End(at) if at >= durable.unwrap_or(header.batches_at) => break at,
                 Found::End(at) => return Err(LogError::damaged(&name, at, "the segment ends early")),
                 Found::Broken { frame, at } => {
-                    if frame < header.batches_at || scanner.finds_witness(frame)? {
+                    if durable.is_some() || frame < header.batches_at || scanner.finds_witness(frame)? {
                         return Err(LogError::damaged(&name, at, UNCHECKED));
                     }
                     torn = true;
@@ -268,6 +291,45 @@ impl Newest {
         file.write_at(from, &bytes).map_err(LogError::disk("writing", name))?;
         file.sync().map_err(LogError::disk("syncing", name))?;
         disk.sync_names().map_err(LogError::disk("syncing", "the folder"))
+    }
+}
+
+/// What the frames of a segment that grows are read into.
+pub(crate) struct Filling<'a> {
+    pub(crate) tail: &'a mut Tail,
+    pub(crate) places: &'a mut Places,
+    pub(crate) state: &'a mut State,
+    pub(crate) heads: &'a mut Heads,
+    pub(crate) recorded_at: &'a mut Timestamp,
+}
+
+impl Filling<'_> {
+    /// Takes the next frame, which begins at a place of a file.
+    pub(crate) fn take(
+        &mut self,
+        hasher: TermHasher,
+        (name, at): (&str, u64),
+        frame: &Frame<'_>,
+    ) -> Result<(), LogError> {
+        let wrong = |why: &str| LogError::damaged(name, at, why);
+        take_state(self.state, frame).ok_or_else(|| wrong("its marks are unsound"))?;
+        let (mut indexing, mut tenant) = (Indexing { hasher, terms: Vec::new() }, None);
+        for (at, record) in frame.records() {
+            let (log, position) = place_of(record);
+            if position <= self.heads.of(log) {
+                return Err(wrong("a position does not rise"));
+            }
+            self.heads.set(log, position);
+            if !self.places.push(log, position, checksum_place(at)) {
+                return Err(wrong(TOO_FAR));
+            }
+            let event = RecordedEvent::trusted(bytes::Bytes::copy_from_slice(record));
+            take_tenant(self.state, &mut tenant, &event).ok_or_else(|| wrong("an event is nobody's"))?;
+            *self.recorded_at = event.recorded_at().max(*self.recorded_at);
+            indexing.add(&event, self.tail);
+        }
+        *self.heads = later(*self.heads, frame.header.heads);
+        Ok(())
     }
 }
 

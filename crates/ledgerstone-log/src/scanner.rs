@@ -41,6 +41,12 @@ impl<'a> Scanner<'a> {
         Self { file, name, salt, at, end, buffer: Vec::new(), from: at }
     }
 
+    /// Begins behind what was read before.
+    pub(crate) fn behind(mut self, at: u64) -> Self {
+        (self.at, self.from) = (at, at);
+        self
+    }
+
     /// Reads the next frame.
     pub(crate) fn next(&mut self) -> Result<Found<'_>, LogError> {
         let begin = self.at;

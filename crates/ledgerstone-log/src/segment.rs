@@ -72,7 +72,9 @@ impl Segment {
             None => {
                 let places = self.scan_places(&*file)?;
                 // It will be made again as often as it cannot be kept.
-                if let Err(error) = save_places(disk, self, &places) {
+                if let Err(error) = save_places(disk, self, &places)
+                    && !error.is_read_only()
+                {
                     tracing::warn!(%error, segment = self.name, "the table of places could not be kept");
                 }
                 places
@@ -99,7 +101,9 @@ impl Segment {
                 Found::Frame(_, frame) => {
                     for (at, record) in frame.records() {
                         let (log, position) = place_of(record);
-                        places.push(log, position, checksum_place(at));
+                        if !places.push(log, position, checksum_place(at)) {
+                            return Err(LogError::damaged(&self.name, at, TOO_FAR));
+                        }
                     }
                 }
                 Found::End(at) if at == self.end() => return Ok(places),
@@ -110,6 +114,8 @@ impl Segment {
     }
 }
 
+/// What is said of a record whose position leaves out more than any log does.
+pub(crate) const TOO_FAR: &str = "a position stands too far behind the one before";
 /// What is said of bytes whose checksum does not match.
 pub(crate) const UNCHECKED: &str = "a checksum does not match";
 

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use ledgerstone_core::{Heads, IdSource, LogIdentity, LogKind, Position};
 use parking_lot::{Mutex, RwLock};
 
+use crate::condition::Condition;
 use crate::disk::Disk;
 use crate::failure::LogError;
 use crate::index_view::Index;
+use crate::scrubber::Scrub;
 use crate::segment::{OpenSegment, Segment};
 use crate::state::State;
 use crate::terms::TermHasher;
@@ -24,6 +26,8 @@ pub struct Options {
     pub open_segments: usize,
     /// Whether indexes are written and merged on a thread of their own, or by the writer in turn.
     pub background: bool,
+    /// How closed segments and indexes are looked at for damage, if they are.
+    pub scrub: Option<Scrub>,
     /// Gives a new log its id, and segments what their checksums begin with.
     pub ids: Arc<dyn IdSource>,
 }
@@ -37,6 +41,7 @@ impl Options {
             places_bytes: 48 * mebi as usize,
             open_segments: 256,
             background: true,
+            scrub: None,
             ids,
         }
     }
@@ -58,6 +63,7 @@ pub(crate) struct Shared {
     pub(crate) index: RwLock<Index>,
     pub(crate) state: RwLock<State>,
     pub(crate) durable: RwLock<Heads>,
+    pub(crate) condition: Mutex<Condition>,
 }
 
 impl Shared {
@@ -78,6 +84,7 @@ impl Shared {
             index: RwLock::new(index),
             state: RwLock::new(state),
             durable: RwLock::new(durable),
+            condition: Mutex::new(Condition::default()),
         }
     }
 

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::appender::{Appender, CommitError, NewEvent};
 use crate::disk::Disk as _;
+use crate::extent::extent;
 use crate::failure::LogError;
 use crate::log::{LogReader, Opened, open};
 use crate::page::Page;
@@ -24,6 +25,7 @@ use crate::shared::Options;
 use crate::simulated_disk::{Cause, Fault, Operation, SimulatedDisk};
 use crate::tail::Entry;
 use crate::terms::{TermHasher, id_key};
+use crate::watermark::Watermark;
 
 /// Numbers that look random and come back for the same seed (SplitMix64, Steele et al. 2014).
 #[derive(Debug)]
@@ -91,7 +93,7 @@ impl Known {
 }
 
 /// A story in progress.
-struct Story {
+pub(crate) struct Story {
     seed: u64,
     dice: Dice,
     disk: SimulatedDisk,
@@ -114,7 +116,7 @@ struct Stats {
 }
 
 impl Story {
-    fn begin(seed: u64) -> Self {
+    pub(crate) fn begin(seed: u64) -> Self {
         let ids = Arc::new(DiceIds(Mutex::new(Dice(seed ^ 0xABCD))));
         Self {
             seed,
@@ -129,7 +131,7 @@ impl Story {
         }
     }
 
-    fn options(&self) -> Options {
+    pub(crate) fn options(&self) -> Options {
         let mut options = Options::new(Arc::clone(&self.ids) as Arc<dyn IdSource>);
         options.segment_bytes = 700 + self.seed % 5 * 900;
         options.places_bytes = 200;
@@ -151,7 +153,7 @@ impl Story {
     }
 
     /// Opens the log; faults that were planned may make it fail, and then it is tried without.
-    fn open(&mut self) {
+    pub(crate) fn open(&mut self) {
         self.log = None;
         for attempt in 0..3 {
             match open(Arc::new(self.disk.clone()), self.options()) {
@@ -198,8 +200,35 @@ impl Story {
 
     fn marks_now(&self) -> BTreeMap<String, u64> {
         let Some((reader, _)) = &self.log else { return BTreeMap::new() };
-        let marks = reader.marks(&TenantScope::All, "", Timestamp::from_micros(0));
-        marks.into_iter().map(|mark| (mark.name.as_str().to_owned(), mark.version)).collect()
+        marks_of(reader)
+    }
+
+    /// Returns the disk, which others may read too.
+    pub(crate) fn disk(&self) -> Arc<dyn crate::disk::Disk> {
+        Arc::new(self.disk.clone())
+    }
+
+    /// Tells others how far the log is durable.
+    pub(crate) fn publish(&mut self) {
+        if let Some((_, appender)) = &mut self.log {
+            appender.publish();
+        }
+    }
+
+    /// Compares what another reader of the disk sees with what must be there.
+    pub(crate) fn check_read(&self, reader: &LogReader) {
+        let compared = differ("heads", &reader.heads(), &self.known.heads())
+            .and_then(|()| differ("marks", &marks_of(reader), &self.known.marks));
+        let logs = [LogKind::Application, LogKind::System].into_iter().try_for_each(|log| {
+            let expected = &self.known.events[log as usize];
+            differ("events", &read_all(reader, log, true)?, expected)?;
+            compare_index(reader, expected)
+        });
+        match compared.and(logs) {
+            Ok(()) => {}
+            Err(Wrong::Differs(what)) => self.fail(what),
+            Err(Wrong::Unread(error)) => self.fail(error),
+        }
     }
 
     fn compare(&self) -> Result<(), Wrong> {
@@ -218,7 +247,7 @@ impl Story {
     }
 
     /// Puts a group of batches and commits it.
-    fn commit(&mut self) {
+    pub(crate) fn commit(&mut self) {
         let Some((reader, mut appender)) = self.log.take() else { return };
         if let Err(error) = appender.ready() {
             self.trace.push(format!("not ready: {error}"));
@@ -234,6 +263,10 @@ impl Story {
             group.push(put);
         }
         let committed = appender.commit();
+        if self.seed % 4 != 0 {
+            appender.publish();
+        }
+        self.check_watermark(&reader);
         self.log = Some((reader, appender));
         match committed {
             Ok(()) => {
@@ -251,6 +284,19 @@ impl Story {
                 self.trace.push(format!("indeterminate: {error}"));
                 self.uncertain = group;
             }
+        }
+    }
+
+    /// Holds what others are told to what is durable, and what they find to it.
+    fn check_watermark(&self, reader: &LogReader) {
+        let told = Watermark::read(&self.disk).unwrap_or_else(|error| self.fail(error));
+        let Some(told) = told else { return };
+        if crate::segment::later(told.heads, reader.heads()) != reader.heads() {
+            self.fail(format!("{told:?}, and {:?} is durable", reader.heads()));
+        }
+        match extent(&self.disk, true) {
+            Ok(Some(extent)) if extent.heads == told.heads && extent.log == told.log => {}
+            other => self.fail(format!("{told:?}, and there is {other:?}")),
         }
     }
 
@@ -385,10 +431,27 @@ impl Story {
         if let Ok(Opened { reader, appender, .. }) = open(Arc::new(self.disk.clone()), self.options()) {
             self.log = Some((reader, appender));
             if let Err(Wrong::Differs(what)) = self.compare() {
-                self.fail(what);
+                self.check_healed(&what);
             }
         }
     }
+
+    /// Holds what differs to a damaged index, which leaves nothing out, and is exact once it was made again.
+    fn check_healed(&mut self, what: &str) {
+        self.commit();
+        let healed = self.log.as_ref().map(|(reader, _)| reader.condition());
+        if healed.is_none_or(|condition| condition.indexes_made_again == 0) {
+            self.fail(what);
+        }
+        if let Err(Wrong::Differs(what)) = self.compare() {
+            self.fail(what);
+        }
+    }
+}
+
+fn marks_of(reader: &LogReader) -> BTreeMap<String, u64> {
+    let marks = reader.marks(&TenantScope::All, "", Timestamp::from_micros(0));
+    marks.into_iter().map(|mark| (mark.name.as_str().to_owned(), mark.version)).collect()
 }
 
 /// What a comparison found.
@@ -509,6 +572,92 @@ fn indexes_that_are_gone_are_made_again() {
     }
     story.open();
     story.check();
+}
+
+#[test]
+fn a_segment_whose_sync_failed_is_never_written_to_again_not_even_when_the_log_is_closed() {
+    let mut story = Story::begin(5);
+    story.open();
+    while story.known.heads() == Heads::default() {
+        story.commit();
+    }
+    story.disk.fail_next(Operation::Sync, 0, Fault::Fails(Cause::Io));
+    while story.stats.indeterminate == 0 {
+        story.commit();
+    }
+    let names = story.disk.names().expect("names");
+    let newest = names.iter().rfind(|name| name.ends_with(".log")).expect("a segment");
+    let segment = story.disk.open(newest).expect("the segment");
+    let bytes = || {
+        let mut bytes = vec![0; segment.size().expect("a size") as usize];
+        segment.read_exact_at(0, &mut bytes).expect("bytes");
+        bytes
+    };
+    let before = bytes();
+    let (_, mut appender) = story.log.take().expect("a log");
+    appender.close();
+    assert!(before.starts_with(&bytes()), "closing wrote to it");
+    story.open();
+}
+
+/// Flips a bit in every block of every index.
+fn damage_indexes(disk: &SimulatedDisk) {
+    for name in disk.names().expect("names").iter().filter(|name| name.ends_with(".index")) {
+        let size = disk.open(name).and_then(|file| file.size()).expect("a size");
+        // What stands behind the blocks is in memory already.
+        for at in (0..size - 4096).step_by(4096) {
+            disk.flip(name, at + 50, 3).expect("a byte");
+        }
+    }
+}
+
+#[test]
+fn damaged_indexes_leave_nothing_out_and_are_made_again_while_the_log_is_open() {
+    let mut story = several_segments();
+    story.open();
+    damage_indexes(&story.disk);
+    let (reader, _) = story.log.as_ref().expect("a log");
+    let (hasher, index) = (reader.hasher(), reader.index());
+    for event in story.known.events.iter().flatten() {
+        let (mut terms, mut places) = (Vec::new(), Vec::new());
+        hasher.of_recorded(event, &mut terms);
+        for term in terms {
+            let mut found = Vec::new();
+            let range = (1, u64::MAX);
+            index
+                .positions((event.log(), term), range, true, 1000, Patience::Wait, &mut found)
+                .expect("read");
+            assert!(found.contains(&event.position().0), "{found:?}");
+            assert!(index.newest(term, Patience::Wait).expect("read").is_some());
+        }
+        index.ids(id_key(event.id()), Patience::Wait, &mut places).expect("read");
+        assert!(places.contains(&(event.log(), event.position().0)), "{places:?}");
+    }
+    let made_again = |story: &Story| story.log.as_ref().expect("a log").0.condition().indexes_made_again;
+    assert_eq!(made_again(&story), 0);
+    story.commit();
+    assert!(made_again(&story) > 1);
+    // From here on they leave nothing out and add nothing.
+    story.check();
+    story.reopen();
+    story.check();
+}
+
+#[test]
+fn a_merge_that_meets_damage_makes_the_index_again() {
+    let mut story = Story::begin(5);
+    story.open();
+    for _ in 0..400 {
+        story.commit();
+        if story.stats.commits % 7 == 0 {
+            damage_indexes(&story.disk);
+        }
+    }
+    damage_indexes(&story.disk);
+    let differs = matches!(story.compare(), Err(Wrong::Differs(_)));
+    story.commit();
+    story.check();
+    assert!(differs, "the last damage was not met by a merge");
 }
 
 fn number(variable: &str, otherwise: u64) -> u64 {

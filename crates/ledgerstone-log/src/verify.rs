@@ -16,6 +16,15 @@ use crate::segment_header::{SegmentHeader, segment_name, segment_number};
 /// Nothing is changed, so somebody else may be writing. What stands behind the last whole frame of the newest
 /// segment is no problem: it may just be on its way. The indexes are not looked at, as nothing trusts them.
 pub fn verify(disk: &dyn Disk, problem: &mut dyn FnMut(&LogError)) -> Result<(u64, u64), LogError> {
+    verify_some(disk, &mut |_| true, problem)
+}
+
+/// Does as [`verify`] with those segments whose files are wanted; each is asked for in order.
+pub fn verify_some(
+    disk: &dyn Disk,
+    is_wanted: &mut dyn FnMut(&str) -> bool,
+    problem: &mut dyn FnMut(&LogError),
+) -> Result<(u64, u64), LogError> {
     let names = disk.names().map_err(LogError::disk("listing", "the folder"))?;
     let numbers: Vec<u64> = names.iter().filter_map(|name| segment_number(name)).collect();
     if numbers.is_empty() {
@@ -30,6 +39,9 @@ pub fn verify(disk: &dyn Disk, problem: &mut dyn FnMut(&LogError)) -> Result<(u6
     };
     let mut counts = [0, 0];
     for (at, header) in chain.iter().enumerate() {
+        if !is_wanted(&segment_name(header.number)) {
+            continue;
+        }
         let next = chain.get(at + 1);
         let checked = Segment { header, next, heads: header.heads }.check(disk, &mut counts, problem);
         if let Err(error) = checked {

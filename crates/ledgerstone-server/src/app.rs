@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ledgerstone::core::{Clock, DocumentStore, EventStore, IdSource};
 use ledgerstone::engine::ReadModels;
+use ledgerstone::stores::StoreCondition;
 
 /// The parts of a running ledgerstone, put together by whoever starts it.
 #[derive(Debug, Clone)]
@@ -14,6 +15,8 @@ pub struct App {
     pub documents: Arc<dyn DocumentStore>,
     /// The read models; [`serve`](crate::serve::serve) loads and runs them.
     pub read_models: ReadModels,
+    /// The condition of the files, where this process looks at them.
+    pub condition: Option<StoreCondition>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Gives ids to events that come without one.

@@ -1,5 +1,6 @@
 //! The command line: `ledgerstone <noun> <verb>`, and what every command shares.
 
+mod backup;
 mod bench;
 mod completions;
 mod demo;
@@ -15,6 +16,7 @@ mod import_restore;
 mod read_models;
 mod read_models_query;
 mod read_models_report;
+mod restore;
 mod selection_arguments;
 mod serve;
 mod streams;
@@ -31,7 +33,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use ledgerstone::core::{Tenant, TenantScope};
 use ledgerstone::stores::Backend;
 
-use crate::compose::{Access, Opened, open_store};
+use crate::compose::{Access, Opened, open_reading, open_store};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -85,6 +87,9 @@ struct Globals {
     /// The bearer token of the server
     #[arg(long, global = true, value_name = "TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// Read the files of a file: store beside whoever owns them, and change nothing
+    #[arg(long, global = true)]
+    read_only: bool,
     /// Work on the data of this tenant
     #[arg(long, global = true, value_name = "NAME")]
     tenant: Option<String>,
@@ -112,6 +117,10 @@ enum Noun {
     Import(import::ImportCommand),
     /// Export events as NDJSON
     Export(export::ExportCommand),
+    /// Copy the store into a folder, while it is written to, and check such copies
+    Backup(backup::BackupCommand),
+    /// Make a store of a backup
+    Restore(restore::RestoreCommand),
     /// Look whether all is well, without changing anything
     Doctor(doctor::Doctor),
     /// Measure what this build does on this machine
@@ -129,13 +138,26 @@ struct Session {
     output: Output,
     /// What was opened, to be closed in the end.
     opened: Option<Backend>,
+    /// Whether nothing of the store may be changed.
+    read_only: bool,
 }
 
 impl Session {
     /// Opens the configured store, or goes through the server that owns it.
     async fn open(&mut self, access: Access) -> Result<Opened, Failure> {
-        let opened = open_store(&self.settings, access).await?;
+        if self.read_only && access == Access::Write {
+            return Err(Failure::usage(
+                "this command changes the store, and --read-only says that it must not",
+            ));
+        }
+        let opened = match self.read_only {
+            true => open_reading(&self.settings).await?,
+            false => open_store(&self.settings, access).await?,
+        };
         self.opened = Some(opened.backend.clone());
+        if opened.is_read_only {
+            self.output.detail(format!("{} is only read, beside whoever writes to it", opened.locator));
+        }
         if opened.locator != self.settings.store {
             self.output
                 .detail(format!("{} is in use; going through {}", self.settings.store, opened.locator));
@@ -204,7 +226,7 @@ async fn execute(cli: Cli) -> Result<Exit, Failure> {
         Noun::Doctor(doctor) => return doctor.run(&overrides, output).await,
         _ => Settings::load(&overrides)?,
     };
-    let mut session = Session { settings, output, opened: None };
+    let mut session = Session { settings, output, opened: None, read_only: cli.globals.read_only };
     let session = &mut session;
     let ended = match cli.noun {
         Noun::Demo(command) => command.run(session).await,
@@ -215,6 +237,8 @@ async fn execute(cli: Cli) -> Result<Exit, Failure> {
         Noun::Subscriptions(command) => command.run(session).await,
         Noun::Import(command) => command.run(session).await,
         Noun::Export(command) => command.run(session).await,
+        Noun::Backup(command) => command.run(session).await,
+        Noun::Restore(command) => command.run(session).await,
         Noun::Doctor(_) => Ok(Exit::Done),
         Noun::Bench(command) => command.run(session).await,
         Noun::Explain(command) => command.run(session),

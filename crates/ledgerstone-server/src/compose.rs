@@ -6,7 +6,10 @@ use std::sync::Arc;
 use ledgerstone::core::{Clock, Code, ErrorKind, HttpClient, IdSource, Locator, SystemClock, TimeOrderedIds};
 use ledgerstone::engine::{ReadModelOptions, ReadModels};
 use ledgerstone::http::{ClientOptions, ReqwestClient};
-use ledgerstone::stores::{self, Backend, Inspection, Owner, Resources, Restore, inspect, open, owner_of};
+use ledgerstone::stores::{
+    self, Backend, BackupChecked, BackupRestored, BackupTaken, Inspection, Owner, Resources, Restore, Watch,
+    inspect, open, owner_of,
+};
 
 use crate::app::App;
 use crate::failure::Failure;
@@ -31,6 +34,8 @@ pub struct Opened {
     pub remote: Option<Remote>,
     /// Where they are.
     pub locator: Locator,
+    /// Whether they are only read.
+    pub is_read_only: bool,
 }
 
 /// Opens the configured store, or goes through the server that owns it.
@@ -42,12 +47,27 @@ pub async fn open_store(settings: &Settings, access: Access) -> Result<Opened, F
         return open_at(settings, locator).await;
     }
     if access == Access::Read && is_missing(&settings.store) {
-        let message = format!("there is no store at {}", settings.store);
-        return Err(Failure::not_found(message).with_help(
-            "name the store with --store or LEDGERSTONE__STORE; ledgerstone doctor shows what is used",
-        ));
+        return Err(missing(&settings.store));
     }
-    open_at(settings, settings.store.clone()).await
+    let can_read = access == Access::Read && stores::can_read_only(&settings.store);
+    if can_read && owner.is_some() {
+        return open_reading(settings).await;
+    }
+    match open_at(settings, settings.store.clone()).await {
+        // Who may only read can still do that.
+        Err(failure) if can_read && failure.code() == Code::ReadOnly => open_reading(settings).await,
+        opened => opened,
+    }
+}
+
+/// Opens the configured store only to read it, whoever owns it.
+pub async fn open_reading(settings: &Settings) -> Result<Opened, Failure> {
+    if is_missing(&settings.store) {
+        return Err(missing(&settings.store));
+    }
+    let resources = Resources { clock: clock(), ids: ids(), ..Resources::default() };
+    let backend = stores::open_read_only(&settings.store, &resources).await?;
+    Ok(Opened { backend, remote: None, locator: settings.store.clone(), is_read_only: true })
 }
 
 /// Opens the configured store in this process, whoever owns it.
@@ -70,7 +90,7 @@ async fn open_at(settings: &Settings, locator: Locator) -> Result<Opened, Failur
         let base = format!("{}:{}", locator.scheme(), locator.place());
         Remote::new(client, &base, token, settings.tenant.clone())
     });
-    Ok(Opened { backend, remote, locator })
+    Ok(Opened { backend, remote, locator, is_read_only: false })
 }
 
 /// Builds what the server serves, and what commands use without one.
@@ -79,6 +99,7 @@ pub fn app(backend: &Backend) -> App {
         events: Arc::clone(&backend.events),
         documents: Arc::clone(&backend.documents),
         read_models: read_models(backend),
+        condition: backend.condition.clone(),
         clock: clock(),
         ids: ids(),
     }
@@ -126,6 +147,29 @@ pub fn can_restore(locator: &Locator) -> Result<bool, Failure> {
 /// Opens a store to restore into it; it blocks, and takes out what a restore that was killed had put.
 pub fn open_restore(locator: &Locator) -> Result<Box<dyn Restore>, Failure> {
     Ok(stores::restore(locator)?)
+}
+
+/// Takes a backup of a store into a folder, whoever has it open; it blocks.
+pub fn back_up(locator: &Locator, to: &Path, watch: Watch<'_>) -> Result<BackupTaken, Failure> {
+    if is_missing(locator) {
+        return Err(missing(locator));
+    }
+    Ok(stores::back_up(locator, to, clock().now(), watch)?)
+}
+
+/// Reads a whole backup and says what is wrong with it; it blocks.
+pub fn check_backup(from: &Path, watch: Watch<'_>) -> Result<BackupChecked, Failure> {
+    Ok(stores::check_backup(from, watch)?)
+}
+
+/// Makes a store of a backup; it blocks.
+pub fn restore_backup(from: &Path, to: &Locator, watch: Watch<'_>) -> Result<BackupRestored, Failure> {
+    Ok(stores::restore_backup(from, to, watch)?)
+}
+
+fn missing(locator: &Locator) -> Failure {
+    Failure::not_found(format!("there is no store at {locator}"))
+        .with_help("name the store with --store or LEDGERSTONE__STORE; ledgerstone doctor shows what is used")
 }
 
 /// Tells whether a locator names files on this machine.

@@ -13,6 +13,7 @@ use ledgerstone::core::{
 use ledgerstone::engine::PARKED;
 use ledgerstone::stores::{Inspection, Owner};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::compose::{Access, Opened, clock, has_files, inspect_files, is_missing, open_store, owner};
 use crate::failure::Failure;
@@ -225,11 +226,24 @@ async fn store(opened: &Opened, findings: &mut Vec<Finding>) -> Result<(), Failu
             findings.push(finding("clock", Health::Problem, detail));
         }
     }
+    findings.extend(told_of_damage(opened).await);
     let collections = opened.backend.documents.alter(Vec::new()).await?;
     for collection in &collections {
         findings.extend(read_model(opened, collection, head.heads.application).await?);
     }
     Ok(())
+}
+
+/// Asks the server that has the store open whether it has found its log damaged.
+async fn told_of_damage(opened: &Opened) -> Option<Finding> {
+    let ready = opened.remote.as_ref()?.get("/health/ready").await.ok()?;
+    let is_damaged = |trouble: &Value| trouble.get("kind").is_some_and(|kind| kind == "log_damaged");
+    let troubles = ready.get("troubles")?.as_array()?;
+    troubles.iter().any(is_damaged).then(|| {
+        let detail = "the server has found damaged places; its own log names file and byte, and so does \
+                      ledgerstone events verify";
+        finding("log", Health::Problem, detail)
+    })
 }
 
 /// Looks at every event.

@@ -38,6 +38,7 @@ const PAGES: &[(&str, &str)] = &[
     ("LS0032", include_str!("../../../docs/errors/LS0032.md")),
     ("LS0033", include_str!("../../../docs/errors/LS0033.md")),
     ("LS0034", include_str!("../../../docs/errors/LS0034.md")),
+    ("LS0035", include_str!("../../../docs/errors/LS0035.md")),
 ];
 
 /// Returns the page of a code as Markdown.

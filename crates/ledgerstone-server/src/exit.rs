@@ -33,9 +33,12 @@ impl Exit {
     pub fn of(kind: ErrorKind, code: Code) -> Self {
         match code {
             Code::Owned | Code::Unreachable | Code::Indeterminate | Code::WaitTimedOut => Self::Unavailable,
-            Code::ReadOnly | Code::DiskFull | Code::NewerSchema | Code::ForeignData | Code::Corrupt => {
-                Self::Unusable
-            }
+            Code::ReadOnly
+            | Code::DiskFull
+            | Code::NewerSchema
+            | Code::ForeignData
+            | Code::Corrupt
+            | Code::BackupUnusable => Self::Unusable,
             Code::NotEmpty | Code::TruncationRefused | Code::CheckpointMoved => Self::Refused,
             Code::UnknownReadModel | Code::NotFound => Self::NotFound,
             Code::RowsRejected => Self::Partly,

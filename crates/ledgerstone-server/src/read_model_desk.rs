@@ -1,6 +1,6 @@
 //! Read models as commands see them: of this process, or of the server that owns the store.
 
-use ledgerstone::core::{CollectionName, DocumentPageJson, SelectJson, Tenant, TenantScope};
+use ledgerstone::core::{Code, CollectionName, DocumentPageJson, ErrorKind, SelectJson, Tenant, TenantScope};
 use ledgerstone::engine::{ParkedSelection, Progress, ReadModels};
 use ledgerstone::stores::percent_encode;
 use serde::Serialize;
@@ -28,6 +28,12 @@ enum Side {
 impl ReadModelDesk {
     /// Takes the read models of a store, and loads them unless a server does.
     pub async fn of(opened: &Opened, tenant: Tenant) -> Result<Self, Failure> {
+        if opened.is_read_only {
+            let message = format!("the read models of {} are not read beside its owner", opened.locator);
+            return Err(Failure::new(ErrorKind::Unavailable, Code::ReadOnly, message).with_help(
+                "go through the owner, or leave --read-only out; events, export and streams work like this",
+            ));
+        }
         let side = match &opened.remote {
             Some(remote) => Side::Server(remote.clone()),
             None => {

@@ -10,9 +10,11 @@ use ledgerstone_core::{
     SystemClock, TimeOrderedIds, nearest,
 };
 
+use crate::backup::Backups;
 use crate::inspection::Inspection;
 use crate::ownership::{Owner, Ownership};
 use crate::restore::Restore;
+use crate::store_condition::StoreCondition;
 
 /// What a backend is given: time, ids, and a way to the network.
 #[derive(Clone)]
@@ -54,6 +56,8 @@ pub struct Backend {
     pub documents: Arc<dyn DocumentStore>,
     /// The lock on the data, where one process owns it.
     pub ownership: Option<Ownership>,
+    /// The condition of the files, where this process looks at them.
+    pub condition: Option<StoreCondition>,
     closing: Option<Arc<dyn Closing>>,
 }
 
@@ -67,13 +71,20 @@ pub(crate) trait Closing: Debug + Send + Sync {
 impl Backend {
     /// Puts two stores together.
     pub fn new(events: Arc<dyn EventStore>, documents: Arc<dyn DocumentStore>) -> Self {
-        Self { events, documents, ownership: None, closing: None }
+        Self { events, documents, ownership: None, condition: None, closing: None }
     }
 
     /// Adds what is done at the end, and the lock that it gives free.
     pub(crate) fn closed_by(mut self, closing: Arc<dyn Closing>, ownership: Option<Ownership>) -> Self {
         self.closing = Some(closing);
         self.ownership = ownership;
+        self
+    }
+
+    /// Adds who tells in which condition the files are.
+    #[cfg_attr(not(feature = "file"), expect(dead_code, reason = "no other store looks at its files"))]
+    pub(crate) fn in_condition(mut self, condition: StoreCondition) -> Self {
+        self.condition = Some(condition);
         self
     }
 
@@ -86,6 +97,9 @@ impl Backend {
         }
     }
 }
+
+/// Opens a locator.
+type Open = fn(Locator, Resources) -> BoxFuture<'static, Result<Backend, BackendError>>;
 
 /// Opens a locator to restore into it.
 type OpenRestore = fn(&Locator) -> Result<Box<dyn Restore>, BackendError>;
@@ -103,13 +117,17 @@ pub struct Adapter {
     /// How a locator of it looks.
     pub example: &'static str,
     /// Opens a locator of the scheme.
-    pub(crate) open: fn(Locator, Resources) -> BoxFuture<'static, Result<Backend, BackendError>>,
+    pub(crate) open: Open,
     /// Tells which other process holds what a locator names.
     pub(crate) owner: fn(&Locator) -> Option<Owner>,
     /// Opens what a locator names to restore into it, where that can be done.
     pub(crate) restore: Option<OpenRestore>,
     /// Looks at the files of what a locator names, where it has files.
     pub(crate) inspect: Option<Inspect>,
+    /// Takes and restores backups, where it has files.
+    pub(crate) backups: Option<&'static Backups>,
+    /// Opens a locator only to read it, beside its owner, where that can be done.
+    pub(crate) open_read_only: Option<Open>,
 }
 
 /// Every scheme that some build of ledgerstone knows, with the feature that it needs.
@@ -151,6 +169,23 @@ pub fn owner_of(locator: &Locator) -> Option<Owner> {
 /// Tells whether a locator names files on this machine.
 pub fn has_files(locator: &Locator) -> bool {
     find_adapter(crate::ADAPTERS, locator).is_ok_and(|adapter| adapter.inspect.is_some())
+}
+
+/// Opens what a locator names only to read it, whoever owns it, and changes nothing there.
+///
+/// What the owner makes durable shows after a moment. Appends and commits of documents are refused.
+pub async fn open_read_only(locator: &Locator, resources: &Resources) -> Result<Backend, BackendError> {
+    let adapter = find_adapter(crate::ADAPTERS, locator)?;
+    let Some(open) = adapter.open_read_only else {
+        let message = format!("a {}: store cannot be read beside its owner; go through it", adapter.scheme);
+        return Err(BackendError::new(ErrorKind::Unsupported, adapter.scheme, "open", message));
+    };
+    open(locator.clone(), resources.clone()).await
+}
+
+/// Tells whether what a locator names can be read beside its owner.
+pub fn can_read_only(locator: &Locator) -> bool {
+    find_adapter(crate::ADAPTERS, locator).is_ok_and(|adapter| adapter.open_read_only.is_some())
 }
 
 /// Tells whether events can be restored into what a locator names.

@@ -36,6 +36,9 @@ pub trait CommitLog: Debug + Send + 'static {
     /// A batch is judged as if those before it had been recorded. If the transaction fails, nothing of
     /// it may remain; if nobody knows, every verdict is [`EventStoreError::Indeterminate`].
     fn commit(&mut self, batches: &mut [Staged]) -> Vec<Verdict>;
+
+    /// Does what can wait until the callers of a commit have their answers.
+    fn answered(&mut self) {}
 }
 
 /// The reading half of a store.
@@ -200,6 +203,7 @@ impl<L: CommitLog> Writer<L> {
                 // Nobody waits any more: that is the caller's right.
                 let _ = answer.send(verdict);
             }
+            self.log.answered();
             group.clear();
         }
     }

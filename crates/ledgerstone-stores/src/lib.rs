@@ -3,6 +3,7 @@
 #![cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "only a store on disk needs all of it"))]
 
 mod backend;
+mod backup;
 mod connection;
 mod cursor;
 mod decide;
@@ -20,14 +21,21 @@ mod restore;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod staged;
+mod store_condition;
 mod stream_cache;
 
-pub use backend::{Adapter, Backend, Resources, can_restore, has_files, inspect, owner_of, restore};
+pub use backend::{
+    Adapter, Backend, Resources, can_read_only, can_restore, has_files, inspect, open_read_only, owner_of,
+    restore,
+};
+pub use backup::{BackupChecked, BackupRestored, BackupTaken, Watch, back_up, check_backup, restore_backup};
 pub use connection::{CallError, Connection, percent_encode};
 pub use group_commit::{CommitLog, GroupCommit, ReadLog, Staged, Verdict};
 pub use inspection::Inspection;
+pub use ledgerstone_log::{Condition, Damage};
 pub use ownership::{Owner, Ownership};
 pub use restore::Restore;
+pub use store_condition::StoreCondition;
 
 /// Every backend of this build.
 pub const ADAPTERS: &[Adapter] = &[

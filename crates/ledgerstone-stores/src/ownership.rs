@@ -134,6 +134,12 @@ fn owned(backend: &'static str, lock: &Path, owner: Option<Owner>) -> BackendErr
     BackendError::new(ErrorKind::Unavailable, backend, "open", message).with_code(Code::Owned)
 }
 
+/// Says that a store was opened only to read it.
+pub(crate) fn only_read(backend: &'static str, operation: &'static str) -> BackendError {
+    let message = "the store was opened only to be read; go through its owner, or open it to write";
+    BackendError::new(ErrorKind::Misconfigured, backend, operation, message).with_code(Code::ReadOnly)
+}
+
 /// Says what a failure of the file system means for the data at `path`.
 pub(crate) fn io_failure(
     backend: &'static str,
@@ -156,7 +162,7 @@ pub(crate) fn io_failure(
         IoErrorKind::NotADirectory | IoErrorKind::IsADirectory => (
             ErrorKind::Misconfigured,
             Code::Locator,
-            format!("{at} is not a place for a file; name another file"),
+            format!("{at} is not a place for a file or a folder; name another one"),
         ),
         _ => (ErrorKind::Unavailable, Code::Unreachable, format!("{at}: {error}")),
     };

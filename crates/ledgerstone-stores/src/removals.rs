@@ -57,6 +57,11 @@ impl Removals {
         Ok(())
     }
 
+    /// Tells whether what is removed of a stream depends on where it stands.
+    pub(crate) fn keep_newest(&self) -> bool {
+        self.tenants.values().flat_map(HashMap::values).any(|removal| removal.keeps_newest())
+    }
+
     /// Takes over everything that `newer` knows.
     pub(crate) fn take(&mut self, newer: &mut Self) {
         for (tenant, streams) in newer.tenants.drain() {

@@ -206,6 +206,16 @@ impl Run {
         }
     }
 
+    /// Returns how many blocks there are, and how many bytes each has.
+    pub(crate) fn extent(&self) -> (u64, u64) {
+        (self.footer.list_blocks + self.footer.id_blocks, u64::from(self.footer.block_bytes))
+    }
+
+    /// Reads a block, and fails if it is damaged.
+    pub(crate) fn check_block(&self, number: u64) -> Result<(), IndexError> {
+        self.block(number, Patience::Wait, &mut [0; BLOCK_BYTES]).map(drop)
+    }
+
     /// Returns how many blocks of lists and of ids there are.
     pub(super) fn blocks(&self) -> (u64, u64) {
         (self.footer.list_blocks, self.footer.id_blocks)

@@ -5,6 +5,7 @@ use ledgerstone::core::LogKind;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::api::answer::{Answered, with_type};
+use crate::api::condition::measure_files;
 use crate::api::read_models::measure;
 use crate::api::state::Api;
 use crate::telemetry::prometheus;
@@ -21,6 +22,7 @@ pub(crate) async fn metrics(State(api): State<Api>) -> Answered {
     }
     api.metrics.following(api.limits.followers.saturating_sub(api.followers.available_permits()));
     measure(&api).await;
+    measure_files(&api);
     let text = prometheus().map(PrometheusHandle::render).unwrap_or_default();
     Ok(with_type(text, MEDIA_TYPE))
 }

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
 use crate::api::answer::{Answered, json};
+use crate::api::condition::damage;
 use crate::api::read_models::{Trouble, troubles};
 use crate::api::state::Api;
 
@@ -34,15 +35,14 @@ pub(crate) async fn startup(State(api): State<Api>) -> Response {
     answer("started", reasons, Vec::new())
 }
 
-/// Answers whether requests should be sent here. A read model in trouble is told of and changes nothing:
-/// the log and the other read models answer as before.
+/// Answers whether requests should be sent here. A read model in trouble is told of and changes nothing, and so is
+/// a damaged place of the log: what is sound answers as before.
 pub(crate) async fn ready(State(api): State<Api>) -> Response {
     let reasons = reasons_against(&api).await;
-    let found = if reasons.is_empty() {
-        tokio::time::timeout(PATIENCE, troubles(&api)).await.unwrap_or_default()
-    } else {
-        Vec::new()
-    };
+    let mut found: Vec<_> = damage(&api).into_iter().collect();
+    if reasons.is_empty() {
+        found.extend(tokio::time::timeout(PATIENCE, troubles(&api)).await.unwrap_or_default());
+    }
     answer("ready", reasons, found)
 }
 

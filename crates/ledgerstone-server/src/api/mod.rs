@@ -3,6 +3,7 @@
 mod answer;
 mod append;
 pub(crate) mod call;
+mod condition;
 mod documents;
 mod event_line;
 mod exposition;

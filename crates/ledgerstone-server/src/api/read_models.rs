@@ -176,8 +176,8 @@ pub(crate) async fn wait_for(
 #[derive(Debug, Serialize)]
 pub(crate) struct Trouble {
     #[serde(skip_serializing_if = "Option::is_none")]
-    read_model: Option<String>,
-    kind: &'static str,
+    pub(crate) read_model: Option<String>,
+    pub(crate) kind: &'static str,
 }
 
 /// Tells which read models need somebody to look after them.

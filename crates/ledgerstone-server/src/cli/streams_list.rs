@@ -38,18 +38,24 @@ pub(super) struct List {
 impl List {
     pub(super) async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
         let opened = session.open(Access::Read).await?;
-        let desk = ReadModelDesk::of(&opened, session.tenant()).await?;
         let name = CollectionName::new(STREAMS)?;
-        let lag = desk.status(&name).await?.get("lag").and_then(Value::as_u64).unwrap_or(0);
         let mut rows = Vec::new();
-        if opened.remote.is_none() && lag > FAR_BEHIND {
+        let desk = match opened.is_read_only {
+            true => None,
+            false => {
+                let desk = ReadModelDesk::of(&opened, session.tenant()).await?;
+                let lag = desk.status(&name).await?.get("lag").and_then(Value::as_u64).unwrap_or(0);
+                (opened.remote.is_some() || lag <= FAR_BEHIND).then_some(desk)
+            }
+        };
+        if let Some(desk) = desk {
+            desk.catch_up(&name, &ProgressBar::count(&session.output, "counting", None)).await?;
+            self.query(&desk, &name, session, &mut rows).await?;
+        } else {
             let streams = self.counted(&opened, session).await?;
             for (stream, counted) in streams.iter().take(self.limit.unwrap_or(usize::MAX)) {
                 show(session, &counted.to_json(stream), &mut rows)?;
             }
-        } else {
-            desk.catch_up(&name, &ProgressBar::count(&session.output, "counting", None)).await?;
-            self.query(&desk, &name, session, &mut rows).await?;
         }
         if !session.output.json {
             session.output.table(&["STREAM", "EVENTS", "LAST TYPE", "LAST"], &rows)?;

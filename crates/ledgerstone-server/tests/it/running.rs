@@ -92,6 +92,7 @@ fn app_over(backend: &Backend, options: ReadModelOptions) -> App {
         read_models: ReadModels::new(Arc::clone(&events), Arc::clone(&documents), options),
         events,
         documents,
+        condition: backend.condition.clone(),
         clock,
         ids: Arc::new(TimeOrderedIds),
     }

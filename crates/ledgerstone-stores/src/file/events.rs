@@ -30,12 +30,17 @@ pub struct FileEvents {
 }
 
 impl FileEvents {
+    /// Takes a log that is only read.
+    pub(crate) fn over(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
     /// Opens the log in a folder, or begins one; it blocks.
     pub(crate) fn open(
         folder: &Path,
         clock: Arc<dyn Clock>,
         options: Options,
-    ) -> Result<GroupCommit<Self>, BackendError> {
+    ) -> Result<(GroupCommit<Self>, Arc<Shared>), BackendError> {
         let disk = RealDisk::open(folder).map_err(|error| io_failure(BACKEND, "open", folder, error))?;
         let Opened { reader, appender, report } =
             ledgerstone_log::open(Arc::new(disk), options).map_err(failed("open"))?;
@@ -45,12 +50,13 @@ impl FileEvents {
         let removals = removals(&reader, &clock).map_err(failed("open"))?;
         let shared = Arc::new(Shared { reader, clock, removals: RwLock::new(removals) });
         let writer = Writer::new(Arc::clone(&shared), appender);
-        GroupCommit::new(Arc::new(Self { shared }), writer)
+        let events = GroupCommit::new(Arc::new(Self { shared: Arc::clone(&shared) }), writer)?;
+        Ok((events, shared))
     }
 }
 
 /// Reads what has been removed of streams, from the system events that say so.
-fn removals(reader: &LogReader, clock: &Arc<dyn Clock>) -> Result<Removals, LogError> {
+pub(crate) fn removals(reader: &LogReader, clock: &Arc<dyn Clock>) -> Result<Removals, LogError> {
     let types = Removal::TYPES.into_iter().filter_map(|name| EventType::new(name).ok());
     let selection = Selection::query(QueryItem::types(types)).of(TenantScope::All).log(LogKind::System);
     let nothing = RwLock::new(Removals::default());

@@ -1,25 +1,32 @@
 //! The `file` store: events in the log engine, documents in SQLite beside it, in one folder.
 
+mod backup;
+mod beside;
 mod events;
 pub(crate) mod failure;
 mod plan;
+mod read_only;
 mod reading;
+mod recover;
 mod restore;
 mod shared;
+mod standing;
 mod writer;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_core::future::BoxFuture;
 use ledgerstone_core::{BackendError, ErrorKind, Locator};
-use ledgerstone_log::{LogError, Options, RealDisk};
+use ledgerstone_log::{LogError, Options, RealDisk, Scrub};
 
 pub use events::FileEvents;
 
 use crate::backend::{Adapter, Backend, Closing, Resources, check_parameters, misplaced};
+use crate::file::beside::{check_log, has_log, remember_log};
 use crate::file::failure::{BACKEND, failed};
 use crate::file::restore::{FileRestore, check_restored};
 use crate::group_commit::GroupCommit;
@@ -27,6 +34,7 @@ use crate::inspection::Inspection;
 use crate::ownership::{io_failure, owner_of_lock};
 use crate::sqlite::SqliteDocuments;
 use crate::sqlite::database::{Database, lock_path};
+use crate::store_condition::StoreCondition;
 
 /// The row of this backend in the table of adapters.
 pub(crate) const ADAPTER: Adapter = Adapter {
@@ -37,10 +45,20 @@ pub(crate) const ADAPTER: Adapter = Adapter {
     owner: |locator| owner_of_lock(&lock_path(&documents(Path::new(locator.place())))),
     restore: Some(|locator| Ok(Box::new(FileRestore::open(Path::new(locator.place()))?))),
     inspect: Some(inspect),
+    backups: Some(&backup::BACKUPS),
+    open_read_only: Some(read_only::open),
 };
 
 /// How large a segment grows, in bytes.
 const SEGMENT_BYTES: &str = "segment_bytes";
+/// How many bytes a second are looked at for damage at most, and how many seconds lie between two rounds.
+const SCRUB_PACE: &str = "scrub_bytes_per_second";
+const SCRUB_EVERY: &str = "scrub_every_seconds";
+/// What a locator may say.
+pub(crate) const PARAMETERS: &[&str] = &[SEGMENT_BYTES, SCRUB_PACE, SCRUB_EVERY];
+/// A round over a tebibyte takes a day and a half at this pace, which leaves a disk to those who wait for it.
+const SCRUB_BYTES_PER_SECOND: u64 = 8 * 1024 * 1024;
+const SCRUB_SECONDS: u64 = 24 * 60 * 60;
 /// The sizes that a segment may have: smaller ones cost a file for every few events, larger ones memory.
 const SEGMENT_SIZES: RangeInclusive<u64> = 4 * 1024..=1024 * 1024 * 1024;
 
@@ -52,6 +70,19 @@ fn segment_bytes(text: &str) -> Result<u64, BackendError> {
             format!("{SEGMENT_BYTES} is {text:?}; give a number of bytes from {least} to {most}"),
         )
     })
+}
+
+/// Reads how the closed part of the log is looked at.
+fn scrub(locator: &Locator) -> Result<Option<Scrub>, BackendError> {
+    let number = |name: &str, otherwise: u64| match locator.parameter(name) {
+        None => Ok(otherwise),
+        Some(text) => text.parse().map_err(|_| {
+            misplaced(BACKEND, format!("{name} is {text:?}; give a whole number, or 0 to turn it off"))
+        }),
+    };
+    let bytes_per_second = number(SCRUB_PACE, SCRUB_BYTES_PER_SECOND)?;
+    let every = Duration::from_secs(number(SCRUB_EVERY, SCRUB_SECONDS)?);
+    Ok((bytes_per_second > 0 && !every.is_zero()).then_some(Scrub { bytes_per_second, every }))
 }
 
 /// Returns where the documents stand in a folder.
@@ -67,7 +98,7 @@ pub(crate) fn log(folder: &Path) -> PathBuf {
 /// Reads every segment from front to back.
 fn inspect(locator: &Locator) -> Result<Inspection, BackendError> {
     let folder = log(Path::new(locator.place()));
-    let disk = RealDisk::open(&folder).map_err(|error| io_failure(BACKEND, "verify", &folder, error))?;
+    let disk = RealDisk::read_only(&folder).map_err(|error| io_failure(BACKEND, "verify", &folder, error))?;
     let mut inspection = Inspection::default();
     let mut problem = |problem: &LogError| inspection.problem(problem.to_string());
     let heads = ledgerstone_log::verify(&disk, &mut problem).map_err(failed("verify"))?;
@@ -86,7 +117,7 @@ fn open(locator: Locator, resources: Resources) -> BoxFuture<'static, Result<Bac
 }
 
 fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, BackendError> {
-    check_parameters(BACKEND, locator, &[SEGMENT_BYTES])?;
+    check_parameters(BACKEND, locator, PARAMETERS)?;
     if locator.place().is_empty() {
         return Err(misplaced(BACKEND, "the locator names no folder; write it like file:./data"));
     }
@@ -95,19 +126,27 @@ fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, Backen
         let message = format!("{} is a file; name a folder, or a sqlite: store", folder.display());
         return Err(misplaced(BACKEND, message));
     }
+    if !documents(&folder).exists() && has_log(&folder) {
+        tracing::warn!(folder = %folder.display(), "the documents are missing; read models are built anew");
+    }
     // Its lock is that of the whole folder.
     let database = Database::open(&documents(&folder))?;
     check_restored(&folder)?;
-    let ownership = database.ownership().clone();
+    check_log(&database, &folder)?;
+    let ownership = database.ownership().cloned();
     let documents = Arc::new(SqliteDocuments::open(Arc::clone(&database))?);
     let mut options = Options::new(Arc::clone(&resources.ids));
     if let Some(bytes) = locator.parameter(SEGMENT_BYTES) {
         options.segment_bytes = segment_bytes(bytes)?;
     }
     let clock = Arc::clone(&resources.clock);
-    let events = Arc::new(FileEvents::open(&log(&folder), clock, options)?);
+    options.scrub = scrub(locator)?;
+    let (events, shared) = FileEvents::open(&log(&folder), clock, options)?;
+    let events = Arc::new(events);
+    remember_log(&database, shared.reader.identity())?;
+    let condition = StoreCondition::of(shared.reader.clone());
     let closing = Arc::new(Open { events: Arc::clone(&events), documents: Arc::clone(&documents), database });
-    Ok(Backend::new(events, documents).closed_by(closing, Some(ownership)))
+    Ok(Backend::new(events, documents).closed_by(closing, ownership).in_condition(condition))
 }
 
 /// What is open, until it is closed.

@@ -10,6 +10,7 @@ use ledgerstone_core::{
 use ledgerstone_log::{Appender, CommitError, Entry, LogReader, NewEvent, Opened, Options, RealDisk, id_key};
 
 use crate::file::failure::{BACKEND, failed};
+use crate::file::recover::recovering;
 use crate::file::{documents, log};
 use crate::ownership::io_failure;
 use crate::restore::{Restore, next_epoch};
@@ -31,6 +32,13 @@ fn restoring(folder: &Path) -> PathBuf {
 
 /// Refuses a folder that holds a part of a restore: it would look empty.
 pub(crate) fn check_restored(folder: &Path) -> Result<(), BackendError> {
+    if recovering(folder).exists() {
+        let message = format!(
+            "{} holds a restore that was not finished; run the same restore of the backup again",
+            folder.display()
+        );
+        return Err(BackendError::new(ErrorKind::Corrupt, BACKEND, "open", message).with_code(Code::Corrupt));
+    }
     if !restoring(folder).exists() {
         return Ok(());
     }
@@ -48,6 +56,9 @@ impl FileRestore {
     pub(crate) fn open(folder: &Path) -> Result<Self, BackendError> {
         // Its lock is that of the whole folder.
         let database = Database::open(&documents(folder))?;
+        if recovering(folder).exists() {
+            check_restored(folder)?;
+        }
         if restoring(folder).exists() {
             let undone = std::fs::remove_dir_all(restoring(folder));
             undone.map_err(|error| io_failure(BACKEND, "restore", &restoring(folder), error))?;
@@ -99,13 +110,13 @@ impl FileRestore {
     }
 }
 
-fn open_log(folder: &Path) -> Result<Opened, BackendError> {
+pub(crate) fn open_log(folder: &Path) -> Result<Opened, BackendError> {
     let disk = RealDisk::open(folder).map_err(|error| io_failure(BACKEND, "restore", folder, error))?;
     let ids: Arc<dyn IdSource> = Arc::new(TimeOrderedIds);
     ledgerstone_log::open(Arc::new(disk), Options::new(ids)).map_err(failed("restore"))
 }
 
-fn not_committed(error: CommitError) -> BackendError {
+pub(crate) fn not_committed(error: CommitError) -> BackendError {
     match error {
         CommitError::Refused(error) | CommitError::Indeterminate(error) => failed("restore")(error),
     }

@@ -269,6 +269,10 @@ impl CommitLog for Writer {
             }
         }
     }
+
+    fn answered(&mut self) {
+        self.appender.publish();
+    }
 }
 
 impl Drop for Writer {

@@ -22,6 +22,8 @@ pub(crate) const ADAPTER: Adapter = Adapter {
     owner: |_| None,
     restore: None,
     inspect: None,
+    backups: None,
+    open_read_only: None,
 };
 
 /// The row of `https` locators.

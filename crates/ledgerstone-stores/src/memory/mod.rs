@@ -24,6 +24,8 @@ pub(crate) const ADAPTER: Adapter = Adapter {
     owner: |_| None,
     restore: None,
     inspect: None,
+    backups: None,
+    open_read_only: None,
 };
 
 fn open(locator: Locator, resources: Resources) -> BoxFuture<'static, Result<Backend, BackendError>> {

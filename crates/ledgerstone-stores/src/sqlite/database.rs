@@ -27,13 +27,51 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Database {
     path: PathBuf,
-    ownership: Ownership,
+    /// Nothing where the file is only read.
+    ownership: Option<Ownership>,
+    access: Access,
     gate: Mutex<()>,
     idle: Mutex<Vec<Connection>>,
     readers: Semaphore,
 }
 
+/// How connections are opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Own,
+    /// To read beside whoever writes.
+    Read,
+    /// To read a file that nobody can write to, as nothing can be made beside it.
+    ReadImmutable,
+}
+
 impl Database {
+    /// Opens a file that is there, to read it, beside its owner or where nobody can write.
+    pub(crate) fn open_read_only(path: &Path) -> Result<Arc<Self>, BackendError> {
+        let mut database = Self {
+            path: path.to_owned(),
+            ownership: None,
+            access: Access::Read,
+            gate: Mutex::new(()),
+            idle: Mutex::new(Vec::new()),
+            readers: Semaphore::new(READERS),
+        };
+        let wal = PathBuf::from(format!("{}-wal", path.display()));
+        let is_moved = std::fs::metadata(wal).map_or(true, |found| found.len() == 0);
+        let steps = |database: &Self| steps_taken(&database.connect(OpenFlags::empty())?, path);
+        let mut taken = steps(&database);
+        if taken.is_err() && is_moved {
+            database.access = Access::ReadImmutable;
+            taken = steps(&database);
+        }
+        if taken? == STEPS.len() { Ok(Arc::new(database)) } else { Err(not_begun(path)) }
+    }
+
+    /// Tells whether the file is only read.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.access != Access::Own
+    }
+
     /// Opens the file, creating it and the folder it stands in, takes its lock and updates its schema.
     ///
     /// It blocks: call it where that is allowed.
@@ -48,7 +86,8 @@ impl Database {
         let ownership = Ownership::take(BACKEND, lock_path(path))?;
         let database = Self {
             path: path.to_owned(),
-            ownership,
+            ownership: Some(ownership),
+            access: Access::Own,
             gate: Mutex::new(()),
             idle: Mutex::new(Vec::new()),
             readers: Semaphore::new(READERS),
@@ -58,7 +97,9 @@ impl Database {
             let message = format!("{} cannot be written; give this user the right to", path.display());
             return Err(misconfigured(Code::ReadOnly, message));
         }
-        database.ownership.guard(BACKEND, path)?;
+        if let Some(ownership) = &database.ownership {
+            ownership.guard(BACKEND, path)?;
+        }
         bring_up_to_date(&mut connection, path)?;
         Ok(Arc::new(database))
     }
@@ -111,16 +152,23 @@ impl Database {
         result
     }
 
+    /// Returns where the file is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Refuses readers from now on and gives the file free.
     pub(crate) fn close(&self) {
         self.readers.close();
         self.idle.lock().clear();
-        self.ownership.release();
+        if let Some(ownership) = &self.ownership {
+            ownership.release();
+        }
     }
 
-    /// Returns the lock that this process holds on the file.
-    pub(crate) fn ownership(&self) -> &Ownership {
-        &self.ownership
+    /// Returns the lock that this process holds on the file, unless it only reads.
+    pub(crate) fn ownership(&self) -> Option<&Ownership> {
+        self.ownership.as_ref()
     }
 
     fn reader(&self) -> Result<Connection, BackendError> {
@@ -131,10 +179,21 @@ impl Database {
     }
 
     fn connect(&self, more: OpenFlags) -> Result<Connection, BackendError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
-        let connection = Connection::open_with_flags(&self.path, flags).map_err(failed("open"))?;
+        let connection = match self.access {
+            Access::Own => {
+                let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
+                Connection::open_with_flags(&self.path, flags).map_err(failed("open"))?
+            }
+            Access::Read => Connection::open_with_flags(&self.path, READING).map_err(failed("open"))?,
+            Access::ReadImmutable => {
+                let flags = READING | OpenFlags::SQLITE_OPEN_URI;
+                Connection::open_with_flags(immutable(&self.path), flags).map_err(failed("open"))?
+            }
+        };
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed("open"))?;
-        connection.pragma_update(None, "synchronous", "FULL").map_err(failed("open"))?;
+        if self.access == Access::Own {
+            connection.pragma_update(None, "synchronous", "FULL").map_err(failed("open"))?;
+        }
         // Else a statement is compiled anew whenever a bound value might change its plan.
         let stable_plans = DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG;
         connection.set_db_config(stable_plans, true).map_err(failed("open"))?;
@@ -143,22 +202,50 @@ impl Database {
     }
 }
 
+/// How a file is opened that is only read.
+const READING: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
+/// Names a file that cannot change, so that SQLite needs nothing beside it (sqlite.org/uri.html).
+fn immutable(path: &Path) -> String {
+    let encoded = crate::connection::percent_encode(&path.to_string_lossy()).replace("%2F", "/");
+    format!("file:{encoded}?immutable=1")
+}
+
 /// A store that could not be made to its end has tables, and neither an identity nor an event.
 const IS_BEGUN: &str = "SELECT EXISTS (SELECT 1 FROM meta) OR EXISTS (SELECT 1 FROM events)";
 
 /// Opens a file of ours to look at it, beside whoever writes to it.
 pub(crate) fn look_at(path: &Path) -> Result<Connection, BackendError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(failed("open"))?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed("open"))?;
+    let connection = look_at_documents(path)?;
     let is_begun = |row: &rusqlite::Row<'_>| row.get(0);
-    if steps_taken(&connection, path)? == STEPS.len()
-        && connection.query_row(IS_BEGUN, [], is_begun).map_err(failed("open"))?
-    {
+    if connection.query_row(IS_BEGUN, [], is_begun).map_err(failed("open"))? {
         return Ok(connection);
     }
+    Err(not_begun(path))
+}
+
+/// Does as [`look_at`] with a file that may hold documents and no log.
+pub(crate) fn look_at_documents(path: &Path) -> Result<Connection, BackendError> {
+    Database::open_read_only(path)?.connect(OpenFlags::empty())
+}
+
+fn not_begun(path: &Path) -> BackendError {
     let message = format!("{} holds no store yet; the first append or import makes it", path.display());
-    Err(BackendError::new(ErrorKind::NotFound, BACKEND, "open", message))
+    BackendError::new(ErrorKind::NotFound, BACKEND, "open", message)
+}
+
+/// Takes away what reading a file that nobody owns has left beside it, as long as nobody does.
+pub(crate) fn tidy(path: &Path) {
+    let lock = std::fs::OpenOptions::new().read(true).write(true).open(lock_path(path));
+    let Some(lock) = lock.ok().filter(|lock| lock.try_lock().is_ok()) else { return };
+    // The last connection that may write takes an empty write-ahead log away when it closes.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let tidied = Connection::open_with_flags(path, flags)
+        .and_then(|connection| connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())));
+    if let Err(error) = tidied {
+        tracing::debug!(%error, "what reading has left beside the file stays until it is opened");
+    }
+    drop(lock);
 }
 
 /// Returns where the lock of a database file stands: beside it.

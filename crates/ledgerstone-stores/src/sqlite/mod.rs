@@ -1,10 +1,12 @@
 //! The `sqlite` store: events, marks and documents in one file that people can open.
 
+mod backup;
 mod checkpointer;
+pub(crate) mod copying;
 pub(crate) mod database;
 #[cfg(test)]
 mod database_tests;
-mod documents;
+pub(crate) mod documents;
 mod events;
 pub(crate) mod failure;
 mod restore;
@@ -37,6 +39,8 @@ pub(crate) const ADAPTER: Adapter = Adapter {
     owner: |locator| owner_of_lock(&lock_path(&PathBuf::from(locator.place()))),
     restore: Some(|locator| Ok(Box::new(SqliteRestore::open(&PathBuf::from(locator.place()))?))),
     inspect: Some(|locator| events::inspect(&PathBuf::from(locator.place()))),
+    backups: Some(&backup::BACKUPS),
+    open_read_only: None,
 };
 
 fn open(locator: Locator, resources: Resources) -> BoxFuture<'static, Result<Backend, BackendError>> {
@@ -57,12 +61,12 @@ fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, Backen
     let path = PathBuf::from(locator.place());
     let database = Database::open(&path)?;
     check_restored(&database, &path)?;
-    let ownership = database.ownership().clone();
+    let ownership = database.ownership().cloned();
     let documents = Arc::new(SqliteDocuments::open(Arc::clone(&database))?);
     let events = SqliteEvents::open(Arc::clone(&database), Arc::clone(&resources.clock), &*resources.ids)?;
     let events = Arc::new(events);
     let closing = Arc::new(Open { events: Arc::clone(&events), documents: Arc::clone(&documents), database });
-    Ok(Backend::new(events, documents).closed_by(closing, Some(ownership)))
+    Ok(Backend::new(events, documents).closed_by(closing, ownership))
 }
 
 /// What is open, until it is closed.

@@ -46,8 +46,12 @@ impl SqliteRestore {
 
 /// Refuses a database that holds a part of a restore: it would look whole.
 pub(crate) fn check_restored(database: &Database, path: &Path) -> Result<(), BackendError> {
-    let restoring: Option<String> = database.read_here(restoring)?;
-    if restoring.is_none() {
+    database.read_here(|connection| check_restored_file(connection, path))
+}
+
+/// Does as [`check_restored`] with a connection to the file at `path`.
+pub(crate) fn check_restored_file(connection: &Connection, path: &Path) -> Result<(), BackendError> {
+    if restoring(connection)?.is_none() {
         return Ok(());
     }
     let message = format!(

@@ -137,7 +137,7 @@ async fn counted() -> CaseResult {
     Ok(())
 }
 
-const DECLARATION: &str = r#"
+pub(super) const DECLARATION: &str = r#"
 [read_model]
 name = "counters"
 key = "{stream}"

@@ -148,16 +148,16 @@ async fn problems() -> CaseResult {
 }
 
 /// A file system of its own, unmounted in the end.
-struct Mount(tempfile::TempDir);
+pub(super) struct Mount(tempfile::TempDir);
 
 impl Mount {
-    fn tmpfs(options: &str) -> Option<Self> {
+    pub(super) fn tmpfs(options: &str) -> Option<Self> {
         let folder = tempfile::tempdir().ok()?;
         let mount = Self(folder);
         mount.mount(&["-t", "tmpfs", "-o", options, "tmpfs"]).then_some(mount)
     }
 
-    fn mount(&self, arguments: &[&str]) -> bool {
+    pub(super) fn mount(&self, arguments: &[&str]) -> bool {
         Command::new("mount")
             .args(arguments)
             .arg(self.path())
@@ -165,7 +165,7 @@ impl Mount {
             .is_ok_and(|done| done.status.success())
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.0.path()
     }
 }

@@ -2,10 +2,13 @@
 
 #![expect(clippy::expect_used, reason = "a panic in a test is its report")]
 
+mod backups;
 mod commands;
 mod failures;
+mod folder_faults;
 mod folders;
 mod imports;
+mod reading_beside;
 mod restores;
 mod verifying;
 
@@ -23,6 +26,9 @@ pub(crate) fn add(trials: &mut Trials) {
     failures::add(trials);
     folders::add(trials);
     verifying::add(trials);
+    backups::add(trials);
+    reading_beside::add(trials);
+    folder_faults::add(trials);
 }
 
 /// A folder with a store, and the binary to work on it.

@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod condition;
+mod epoch;
 mod layout;
 mod pages;
 #[cfg(test)]
@@ -19,9 +20,12 @@ use ledgerstone_core::{
 use parking_lot::Mutex;
 use rusqlite::{Connection, TransactionBehavior, params};
 
+pub(crate) use self::epoch::{checkpoints, follow_epoch};
+
 use self::catalogue::{Catalogue, Generation};
 use self::condition::Condition;
 use self::rows::ReadyWrite;
+use crate::ownership::only_read;
 use crate::sqlite::database::Database;
 use crate::sqlite::failure::{BACKEND, failed};
 
@@ -46,9 +50,11 @@ impl SqliteDocuments {
     pub(crate) fn open(database: Arc<Database>) -> Result<Self, BackendError> {
         /// Room for the statements of a few dozen generations and the columns that change together.
         const STATEMENTS: usize = 512;
-        let writer = database.writer()?;
-        writer.set_prepared_statement_cache_capacity(STATEMENTS);
-        let (writer, catalogue) = (Mutex::new(Some(writer)), Catalogue::default());
+        let writer = if database.is_read_only() { None } else { Some(database.writer()?) };
+        if let Some(writer) = &writer {
+            writer.set_prepared_statement_cache_capacity(STATEMENTS);
+        }
+        let (writer, catalogue) = (Mutex::new(writer), Catalogue::default());
         Ok(Self { inner: Arc::new(Inner { database, writer, catalogue }) })
     }
 
@@ -66,8 +72,13 @@ impl SqliteDocuments {
         let inner = Arc::clone(&self.inner);
         let task = tokio::task::spawn_blocking(move || {
             let mut writer = inner.writer.lock();
-            let closed =
-                || BackendError::new(ErrorKind::Unavailable, BACKEND, operation, "the store was closed");
+            let is_read_only = inner.database.is_read_only();
+            let closed = || match is_read_only {
+                true => only_read(BACKEND, operation),
+                false => {
+                    BackendError::new(ErrorKind::Unavailable, BACKEND, operation, "the store was closed")
+                }
+            };
             work(&inner, writer.as_mut().ok_or_else(closed)?)
         });
         task.await.unwrap_or_else(|error| {

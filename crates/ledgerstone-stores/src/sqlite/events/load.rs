@@ -37,12 +37,18 @@ pub(crate) fn identity(
         put.execute(params!["epoch", 1]).map_err(failed("open"))?;
         put.execute(params!["seed", seed.cast_signed()]).map_err(failed("open"))?;
     }
-    let id: String = meta(&transaction, "log")?.ok_or_else(|| missing("log id"))?;
-    let epoch: u32 = meta(&transaction, "epoch")?.ok_or_else(|| missing("epoch"))?;
+    let log = stored_identity(&transaction)?;
     let hasher = hasher(&transaction)?;
     transaction.commit().map_err(failed("open"))?;
+    Ok((log, hasher))
+}
+
+/// Returns which log the file holds.
+pub(crate) fn stored_identity(connection: &Connection) -> Result<LogIdentity, BackendError> {
+    let id: String = meta(connection, "log")?.ok_or_else(|| missing("log id"))?;
+    let epoch: u32 = meta(connection, "epoch")?.ok_or_else(|| missing("epoch"))?;
     let id = Uuid::try_parse(&id).map_err(|_| missing("log id"))?;
-    Ok((LogIdentity { id, epoch }, hasher))
+    Ok(LogIdentity { id, epoch })
 }
 
 fn missing(what: &str) -> BackendError {

@@ -46,7 +46,7 @@ use crate::sqlite::database::Database;
 pub(crate) use crate::sqlite::events::checksum::checksum;
 pub(crate) use crate::sqlite::events::inspect::inspect;
 pub(crate) use crate::sqlite::events::ledger::PUT_TENANT;
-pub(crate) use crate::sqlite::events::load::{head, head_name, identity};
+pub(crate) use crate::sqlite::events::load::{head, head_name, identity, stored_identity};
 use crate::sqlite::events::reading::Reading;
 pub(crate) use crate::sqlite::events::records::{as_sql, table};
 use crate::sqlite::events::shared::Shared;

@@ -1,0 +1,116 @@
+//! The extent of a log: which segments it consists of at one moment, and up to where they are durable.
+
+use ledgerstone_core::{Heads, LogIdentity};
+
+use crate::disk::Disk;
+use crate::failure::LogError;
+use crate::recovery::follow;
+use crate::scanner::{Found, Scanner};
+use crate::segment::{UNCHECKED, later};
+use crate::segment_header::{SegmentHeader, segment_name, segment_number};
+use crate::watermark::Watermark;
+
+/// What a log consists of at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extent {
+    /// Which log it is.
+    pub log: LogIdentity,
+    /// Its newest positions.
+    pub heads: Heads,
+    /// Its segments, in order.
+    pub segments: Vec<Stretch>,
+}
+
+/// A segment, as far as it belongs to an extent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    pub(crate) header: SegmentHeader,
+    /// Where it ends; what stands behind that is none of the log's.
+    pub end: u64,
+}
+
+impl Stretch {
+    /// Returns the number of the segment.
+    pub fn number(&self) -> u64 {
+        self.header.number
+    }
+
+    /// Returns the name of its file.
+    pub fn file(&self) -> String {
+        segment_name(self.header.number)
+    }
+
+    /// Returns what tells it from any other segment of this number.
+    pub fn mark(&self) -> u32 {
+        crc32c::crc32c(&self.header.encode())
+    }
+
+    /// Tells whether a file that begins with these bytes is that segment still.
+    pub fn begins(&self, bytes: &[u8]) -> bool {
+        bytes.starts_with(&self.header.encode())
+    }
+}
+
+/// Finds out what the log in a folder consists of, changing nothing; nothing if there is no segment.
+///
+/// Where somebody writes to the folder, it is what they told to be durable. Where nobody does, it is what opening the
+/// log would find: then the caller sees to it that nobody has begun to meanwhile.
+pub fn extent(disk: &dyn Disk, is_owned: bool) -> Result<Option<Extent>, LogError> {
+    let names = disk.names().map_err(LogError::disk("listing", "the folder"))?;
+    let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment_number(name)).collect();
+    if numbers.is_empty() {
+        return Ok(None);
+    }
+    if !is_owned {
+        let chain = follow(disk, &numbers)?.0;
+        return chain.last().map(|newest| scan(disk, newest).map(|end| assemble(&chain, end))).transpose();
+    }
+    let mark = Watermark::read(disk).map_err(LogError::disk("reading", "the watermark"))?;
+    let mark = mark.ok_or_else(|| {
+        LogError::Mixed(
+            "the process that owns the log does not tell how far it is durable; stop it".to_owned(),
+        )
+    })?;
+    // What is newer was begun since.
+    numbers.retain(|number| *number <= mark.segment);
+    let chain = follow(disk, &numbers)?.0;
+    match chain.last() {
+        Some(newest) if newest.number == mark.segment && newest.log == mark.log => {
+            Ok(Some(assemble(&chain, (mark.end, mark.heads))))
+        }
+        _ => Err(LogError::Mixed(format!(
+            "the watermark tells of {}, which is not there",
+            segment_name(mark.segment)
+        ))),
+    }
+}
+
+fn assemble(chain: &[SegmentHeader], (end, heads): (u64, Heads)) -> Extent {
+    let ends = chain.iter().skip(1).map(|next| next.previous_end).chain([end]);
+    let segments = chain.iter().zip(ends).map(|(header, end)| Stretch { header: *header, end }).collect();
+    let log =
+        chain.last().map(|newest| newest.log).unwrap_or(LogIdentity { id: uuid::Uuid::nil(), epoch: 0 });
+    Extent { log, heads, segments }
+}
+
+/// Reads the newest segment to the end of its last whole frame.
+fn scan(disk: &dyn Disk, header: &SegmentHeader) -> Result<(u64, Heads), LogError> {
+    let name = segment_name(header.number);
+    let file = disk.open(&name).map_err(LogError::disk("opening", &name))?;
+    let size = file.size().map_err(LogError::disk("measuring", &name))?;
+    let mut scanner = Scanner::new(&*file, &name, header.salt, size);
+    let mut heads = header.heads;
+    loop {
+        match scanner.next()? {
+            Found::Frame(_, frame) => heads = later(heads, frame.header.heads),
+            Found::End(at) if at >= header.batches_at => return Ok((at, heads)),
+            Found::End(at) => return Err(LogError::damaged(&name, at, "the segment ends early")),
+            Found::Broken { frame, at } => {
+                if frame < header.batches_at || scanner.finds_witness(frame)? {
+                    return Err(LogError::damaged(&name, at, UNCHECKED));
+                }
+                return Ok((frame, heads));
+            }
+        }
+    }
+}

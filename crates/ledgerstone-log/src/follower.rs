@@ -1,0 +1,170 @@
+//! A log that is read beside its owner, or where nobody writes: it goes on as far as the owner says.
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use crate::appender::Active;
+use crate::disk::Disk;
+use crate::extent::Extent;
+use crate::failure::LogError;
+use crate::index_view::Index;
+use crate::log::{LogReader, open_runs};
+use crate::overlay_disk::OverlayDisk;
+use crate::recovery::{Filling, Newest, Report, read_header};
+use crate::scanner::{Found, Scanner};
+use crate::segment::{Segment, UNCHECKED};
+use crate::segment_header::{SegmentHeader, segment_name};
+use crate::shared::{Options, Shared};
+use crate::terms::TermHasher;
+use crate::watermark::Watermark;
+
+/// What brings a log forward that is only read; the owner of the folder, if there is one, knows nothing of it.
+///
+/// What the owner appends is held in memory while it is followed: who follows for long opens it anew at times.
+#[derive(Debug)]
+pub struct Follower {
+    shared: Arc<Shared>,
+    active: Active,
+}
+
+/// Opens a log to read it up to where an extent says; nothing in the folder is changed.
+///
+/// Indexes that are missing are made in memory.
+pub fn open_read_only(
+    disk: Arc<dyn Disk>,
+    options: Options,
+    extent: &Extent,
+) -> Result<(LogReader, Follower), LogError> {
+    let disk: Arc<dyn Disk> = Arc::new(OverlayDisk::over(disk));
+    let Some((newest, closed)) = extent.segments.split_last() else {
+        return Err(LogError::Mixed("there is no segment".to_owned()));
+    };
+    let mut segments: Vec<_> =
+        closed.iter().map(|segment| Arc::new(Segment::closed(segment.header, segment.end))).collect();
+    let heads = extent.segments.iter().skip(1).map(|next| next.header.heads);
+    let header = newest.header;
+    let hasher = TermHasher::new(header.seed);
+    let runs = open_runs(&disk, &segments, heads, hasher, &mut Report::default())?;
+    let Newest { segment, open, tail, state, heads, .. } = Newest::read(&*disk, header, Some(newest.end))?;
+    segments.push(Arc::clone(&segment));
+    let active = Active { segment, open, tail: Arc::new(RwLock::new(tail)) };
+    let index = Index::new(runs, vec![Arc::clone(&active.tail)]);
+    let identity = (header.log, header.seed);
+    let shared = Arc::new(Shared::new(disk, options, identity, segments, (state, index, heads)));
+    Ok((LogReader { shared: Arc::clone(&shared) }, Follower { shared, active }))
+}
+
+impl Follower {
+    /// Takes over what is durable by now, as the owner tells; tells whether that is more than before.
+    pub fn follow(&mut self, mark: Watermark) -> Result<bool, LogError> {
+        if mark.log != self.shared.identity {
+            return Err(replaced());
+        }
+        let own = &self.active.segment;
+        if (mark.segment, mark.end) <= (own.header.number, own.end()) {
+            return Ok(false);
+        }
+        let later = self.later(mark.segment)?;
+        let ends = later.iter().map(|header| header.previous_end).chain([mark.end]);
+        let ends: Vec<u64> = ends.collect();
+        let mut ends = ends.into_iter();
+        self.fill_up(ends.next().unwrap_or(mark.end))?;
+        for (header, end) in later.iter().zip(ends) {
+            self.enter(*header, end)?;
+        }
+        *self.shared.durable.write() = mark.heads;
+        Ok(true)
+    }
+
+    /// Reads the headers of the segments behind the one that grew, up to a number, in order.
+    fn later(&self, newest: u64) -> Result<Vec<SegmentHeader>, LogError> {
+        let own = self.active.segment.header.number;
+        let (mut headers, mut number) = (Vec::new(), newest);
+        while number != own {
+            if number < own {
+                return Err(replaced());
+            }
+            let header = read_header(&*self.shared.disk, number)?;
+            number = header.previous;
+            headers.push(header);
+        }
+        headers.reverse();
+        Ok(headers)
+    }
+
+    /// Reads the frames up to `end` of the segment that grew.
+    fn fill_up(&self, end: u64) -> Result<(), LogError> {
+        let Active { segment, open, tail } = &self.active;
+        let mut scanner =
+            Scanner::new(&*open.file, &segment.name, segment.header.salt, end).behind(segment.end());
+        let mut heads = *self.shared.durable.read();
+        let mut recorded_at = segment.header.recorded_at;
+        loop {
+            match scanner.next()? {
+                Found::Frame(at, frame) => Filling {
+                    tail: &mut tail.write(),
+                    places: &mut open.places.write(),
+                    state: &mut self.shared.state.write(),
+                    heads: &mut heads,
+                    recorded_at: &mut recorded_at,
+                }
+                .take(self.shared.hasher(), (&segment.name, at), &frame)?,
+                Found::End(at) if at == end => break,
+                Found::End(at) => return Err(LogError::damaged(&segment.name, at, "the segment ends early")),
+                Found::Broken { at, .. } => return Err(LogError::damaged(&segment.name, at, UNCHECKED)),
+            }
+        }
+        segment.set_end(end);
+        Ok(())
+    }
+
+    /// Goes on to the next segment.
+    fn enter(&mut self, header: SegmentHeader, end: u64) -> Result<(), LogError> {
+        let Newest { segment, open, tail, state, .. } = Newest::read(&*self.shared.disk, header, Some(end))?;
+        self.active = Active { segment, open, tail: Arc::new(RwLock::new(tail)) };
+        *self.shared.state.write() = state;
+        self.shared.index.write().push_tail(Arc::clone(&self.active.tail));
+        self.shared.segments.write().push(Arc::clone(&self.active.segment));
+        Ok(())
+    }
+}
+
+fn replaced() -> LogError {
+    let name = segment_name(1);
+    LogError::Mixed(format!(
+        "another log, or another epoch of it, stands where {name} was read; open it anew"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::extent::extent;
+    use crate::story_tests::Story;
+
+    #[test]
+    fn a_log_read_beside_its_owner_shows_what_is_durable_and_follows() {
+        for seed in 1..40 {
+            let mut story = Story::begin(seed);
+            story.open();
+            for _ in 0..1 + seed % 7 {
+                story.commit();
+            }
+            story.publish();
+            let disk = story.disk();
+            let extent = extent(&*disk, true).expect("read").expect("a log");
+            let before = disk.names().expect("names");
+            let (reader, mut follower) =
+                super::open_read_only(disk.clone(), story.options(), &extent).expect("opened");
+            story.check_read(&reader);
+            for _ in 0..12 {
+                story.commit();
+                story.publish();
+                let mark = super::Watermark::read(&*disk).expect("read").expect("a watermark");
+                follower.follow(mark).expect("followed");
+                story.check_read(&reader);
+            }
+            assert!(before.iter().all(|name| !name.ends_with(".partial")));
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! What the server tells of the condition of the store's files.
+
+use crate::api::read_models::Trouble;
+use crate::api::state::Api;
+
+/// Tells that the log is damaged somewhere, if that is known.
+pub(crate) fn damage(api: &Api) -> Option<Trouble> {
+    let condition = api.app.condition.as_ref()?.now();
+    (condition.damage_count() > 0).then_some(Trouble { read_model: None, kind: "log_damaged" })
+}
+
+/// Puts the condition of the files into the metrics.
+pub(crate) fn measure_files(api: &Api) {
+    let Some(condition) = api.app.condition.as_ref().map(|condition| condition.now()) else { return };
+    metrics::gauge!("ledgerstone_log_damaged_places").set(condition.damage_count() as f64);
+    metrics::counter!("ledgerstone_log_scrubbed_bytes_total").absolute(condition.scrubbed_bytes);
+    metrics::counter!("ledgerstone_log_scrub_rounds_total").absolute(condition.rounds);
+    metrics::counter!("ledgerstone_log_indexes_damaged_total").absolute(condition.indexes_damaged);
+    metrics::counter!("ledgerstone_log_indexes_made_again_total").absolute(condition.indexes_made_again);
+    if let Some(last) = condition.last_round {
+        metrics::gauge!("ledgerstone_log_scrub_age_seconds").set(last.elapsed().as_secs_f64());
+    }
+}

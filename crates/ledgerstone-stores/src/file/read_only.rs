@@ -1,0 +1,189 @@
+//! A folder that is only read: beside its owner, up to where that says it is durable, or where nobody can write.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_core::future::BoxFuture;
+use futures_core::stream::BoxStream;
+use futures_util::{StreamExt as _, stream};
+use ledgerstone_core::{
+    Appended, BackendError, Batch, Capabilities, DocumentStore, ErrorKind, EventStore, EventStoreError,
+    Frames, Heads, Locator, LogHead, Mark, Selection, TenantScope,
+};
+use ledgerstone_log::{Follower, LogError, Options, RealDisk, Watermark};
+use parking_lot::{Mutex, RwLock};
+
+use crate::backend::{Backend, Closing, Resources, check_parameters};
+use crate::file::events::{FileEvents, removals};
+use crate::file::failure::{BACKEND, failed};
+use crate::file::restore::check_restored;
+use crate::file::shared::Shared;
+use crate::file::standing::standing;
+use crate::file::{PARAMETERS, documents, log};
+use crate::group_commit::ReadLog as _;
+use crate::memory::MemoryDocuments;
+use crate::ownership::{io_failure, only_read};
+use crate::sqlite::SqliteDocuments;
+use crate::sqlite::database::{Database, tidy};
+
+/// How often it is looked whether the owner has made more durable, where somebody waits for it.
+const BETWEEN: Duration = Duration::from_millis(100);
+
+/// Opens what a locator names only to read it.
+pub(crate) fn open(
+    locator: Locator,
+    resources: Resources,
+) -> BoxFuture<'static, Result<Backend, BackendError>> {
+    Box::pin(async move {
+        let opened = tokio::task::spawn_blocking(move || open_here(&locator, &resources)).await;
+        opened.unwrap_or_else(|error| Err(ended(&error)))
+    })
+}
+
+fn ended(error: &tokio::task::JoinError) -> BackendError {
+    BackendError::new(ErrorKind::Internal, BACKEND, "read", format!("reading ended: {error}"))
+}
+
+fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, BackendError> {
+    check_parameters(BACKEND, locator, PARAMETERS)?;
+    let folder = Path::new(locator.place());
+    check_restored(folder)?;
+    // Documents first, so that they are not ahead of the log.
+    let path = documents(folder);
+    let database = path.exists().then(|| Database::open_read_only(&path)).transpose()?;
+    let documents: Arc<dyn DocumentStore> = match &database {
+        Some(database) => Arc::new(SqliteDocuments::open(Arc::clone(database))?),
+        None => Arc::new(MemoryDocuments::default()),
+    };
+    let events = Arc::new(ReadOnlyEvents::open(folder, resources)?);
+    let closing = Arc::new(Reading { database });
+    Ok(Backend::new(events, documents).closed_by(closing, None))
+}
+
+/// What is open, until it is closed.
+#[derive(Debug)]
+struct Reading {
+    database: Option<Arc<Database>>,
+}
+
+#[async_trait]
+impl Closing for Reading {
+    async fn close(&self) {
+        if let Some(database) = &self.database {
+            database.close();
+            tidy(database.path());
+        }
+    }
+}
+
+/// The events of a folder that is only read.
+#[derive(Debug, Clone)]
+struct ReadOnlyEvents(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    folder: PathBuf,
+    events: FileEvents,
+    shared: Arc<Shared>,
+    following: Mutex<Following>,
+}
+
+#[derive(Debug)]
+struct Following {
+    disk: RealDisk,
+    follower: Follower,
+    told: Option<Watermark>,
+}
+
+impl ReadOnlyEvents {
+    fn open(folder: &Path, resources: &Resources) -> Result<Self, BackendError> {
+        let stands = standing(folder, "open")?;
+        let path = log(folder);
+        let disk = || RealDisk::read_only(&path).map_err(|error| io_failure(BACKEND, "open", &path, error));
+        let options = Options::new(Arc::clone(&resources.ids));
+        let (reader, follower) =
+            ledgerstone_log::open_read_only(Arc::new(disk()?), options, &stands).map_err(failed("open"))?;
+        let clock = Arc::clone(&resources.clock);
+        let removals = RwLock::new(removals(&reader, &clock).map_err(failed("open"))?);
+        let shared = Arc::new(Shared { reader, clock, removals });
+        let events = FileEvents::over(Arc::clone(&shared));
+        let following = Mutex::new(Following { disk: disk()?, follower, told: None });
+        Ok(Self(Arc::new(Inner { folder: folder.to_owned(), events, shared, following })))
+    }
+
+    /// Takes over what is durable by now, where waiting for the disk is allowed.
+    async fn follow(&self) -> Result<Heads, BackendError> {
+        let inner = Arc::clone(&self.0);
+        let followed = tokio::task::spawn_blocking(move || inner.follow().map_err(failed("read"))).await;
+        followed.unwrap_or_else(|error| Err(ended(&error)))
+    }
+}
+
+impl Inner {
+    fn follow(&self) -> Result<Heads, LogError> {
+        let mut following = self.following.lock();
+        let Following { disk, follower, told } = &mut *following;
+        // What cannot be read now can be later; the owner's own error tells more than this one would.
+        let now = Watermark::read(disk).ok().flatten().or(*told);
+        if now != *told
+            && let Some(mark) = now
+        {
+            let before = self.shared.reader.heads();
+            let is_moved = follower.follow(mark)?;
+            let has_more = self.shared.reader.heads().system > before.system;
+            if is_moved && (has_more || self.shared.removals.read().keep_newest()) {
+                let removals = removals(&self.shared.reader, &self.shared.clock)?;
+                *self.shared.removals.write() = removals;
+            }
+            *told = now;
+        }
+        Ok(self.shared.reader.heads())
+    }
+}
+
+#[async_trait]
+impl EventStore for ReadOnlyEvents {
+    fn capabilities(&self) -> Capabilities {
+        self.0.events.capabilities()
+    }
+
+    async fn append(&self, _: Batch) -> Result<Appended, EventStoreError> {
+        Err(only_read(BACKEND, "append").into())
+    }
+
+    fn read(&self, selection: Selection) -> Frames {
+        if let Err(invalid) = selection.check() {
+            return stream::once(async { Err(invalid.into()) }).boxed();
+        }
+        self.0.events.read(selection, self.0.shared.reader.heads())
+    }
+
+    async fn head(&self) -> Result<LogHead, EventStoreError> {
+        if !self.0.folder.is_dir() {
+            let message = format!("{} is not there any more", self.0.folder.display());
+            return Err(BackendError::new(ErrorKind::NotFound, BACKEND, "head", message).into());
+        }
+        Ok(LogHead { heads: self.follow().await?, log: self.0.events.identity() })
+    }
+
+    fn changes(&self) -> BoxStream<'static, Heads> {
+        let known: Option<Heads> = None;
+        stream::unfold((self.clone(), known), |(events, known)| async move {
+            loop {
+                // What cannot be followed any more ends, and the next read says why.
+                let heads = events.follow().await.ok()?;
+                if known != Some(heads) {
+                    return Some((heads, (events, Some(heads))));
+                }
+                tokio::time::sleep(BETWEEN).await;
+            }
+        })
+        .boxed()
+    }
+
+    async fn marks(&self, tenant: TenantScope, prefix: &str) -> Result<Vec<Mark>, EventStoreError> {
+        self.0.events.marks(tenant, prefix).await
+    }
+}
