@@ -34,6 +34,14 @@ const VERBS: &[Verb] = &[
         does: &["Measures the product; ARGS go to the benchmark (a filter, for example)."],
     },
     Verb {
+        usage: "bench umadb [check]",
+        does: &[
+            "Lets UmaDB's own client hold our server and UmaDB's to the same",
+            "expectations, then measures both; `check` ends before that. Options",
+            "of the measurement follow (--events N, --seconds S, --only WORDS).",
+        ],
+    },
+    Verb {
         usage: "data DIR",
         does: &[
             "Imports the real event log in DIR (permit-receipt-log.csv)",

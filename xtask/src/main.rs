@@ -24,6 +24,7 @@ mod terminal;
 mod test;
 mod tidy;
 mod told;
+mod umadb;
 
 use std::env;
 use std::process::ExitCode;
@@ -59,7 +60,10 @@ fn run(words: &[String]) -> Result<()> {
         "test" => test::run(&checkout, rest),
         "tidy" => tidy::run(&checkout),
         "ci" => ci::run(&checkout),
-        "bench" => bench::run(&checkout, rest),
+        "bench" => match rest.split_first() {
+            Some((peer, words)) if peer == "umadb" => umadb::run(&checkout, words),
+            _ => bench::run(&checkout, rest),
+        },
         "data" => data::run(&checkout, rest),
         "crash" => crash::run(&checkout, rest),
         "fuzz" => fuzz::run(&checkout, rest),

@@ -378,6 +378,30 @@ impl RecordedEvent {
         self.metadata_field(CORRELATION)
     }
 
+    /// Returns the texts of its metadata one after another, with the names that JSON gives them, without
+    /// building a [`Metadata`] of them; the time at which it happened is told by [`occurred_at`](Self::occurred_at).
+    ///
+    /// A free entry has the name of its key.
+    pub fn metadata_texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut key = "";
+        self.metadata_fields().filter_map(move |(field, text)| {
+            let name = match field {
+                CORRELATION => "correlation",
+                CAUSATION => "causation",
+                ACTOR => "actor",
+                SOURCE => "source",
+                VALIDATION => "validation",
+                ENTRY_VALUE => key,
+                ENTRY_KEY => {
+                    key = text;
+                    return None;
+                }
+                _ => return None,
+            };
+            Some((name, text))
+        })
+    }
+
     /// Decodes what is known about it.
     pub fn metadata(&self) -> Metadata {
         let mut metadata = Metadata { occurred_at: self.occurred_at(), ..Metadata::default() };

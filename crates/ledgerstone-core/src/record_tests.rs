@@ -69,6 +69,12 @@ proptest! {
         prop_assert!(recorded.is_batch_first() && !recorded.is_batch_last());
         prop_assert!(recorded.has_tag("$category:account"));
         prop_assert_eq!(recorded.source(), event.metadata.source.as_deref());
+        let metadata = &event.metadata;
+        let named = [("correlation", metadata.correlation.as_deref()), ("source", metadata.source.as_deref())];
+        let named = named.into_iter().filter_map(|(name, text)| Some((name, text?)));
+        let entries = metadata.entries.iter().map(|(key, text)| (key.as_str(), text.as_str()));
+        let texts: Vec<_> = named.chain([("validation", "{\"checked\": true}")]).chain(entries).collect();
+        prop_assert_eq!(recorded.metadata_texts().collect::<Vec<_>>(), texts);
     }
 
     #[test]

@@ -12,5 +12,5 @@ pub use authenticator::{Authenticator, Caller, StaticToken, Unauthenticated};
 pub use body::read_body;
 pub use client::{ClientOptions, ReqwestClient};
 pub use correlation::Correlation;
-pub use middleware::{Edge, Exchange, Observer, edge};
+pub use middleware::{Edge, Exchange, Observer, bearer, edge};
 pub use problem::Failure;

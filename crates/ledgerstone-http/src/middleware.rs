@@ -119,7 +119,7 @@ async fn within(edge: &Edge, mut request: Request, next: Next) -> Response {
 }
 
 /// Returns what follows `Bearer`, whose case does not matter (RFC 9110, 11.1).
-fn bearer(header: &str) -> Option<&str> {
+pub fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

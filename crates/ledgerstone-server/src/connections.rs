@@ -1,23 +1,64 @@
 //! The connections of the server: bounded in number, and closed when a caller does not get on.
 
+use std::convert::Infallible;
+use std::error::Error;
 use std::io::ErrorKind;
 use std::pin::pin;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
+use axum::http::{Request, Response};
+use hyper::body::{Body, Incoming};
+
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
+use tower::{Service, ServiceExt as _};
 
 /// How often an HTTP/2 connection is asked whether it is alive, and how long it may take to say so.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// How long to wait when the system has no connection to give, as when files run out.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How many calls over gRPC one connection may have open at a time.
+const GRPC_CALLS: u32 = 1_024;
+/// How much of one call may arrive before it was taken in.
+const GRPC_STREAM_WINDOW: u32 = 4 * 1024 * 1024;
+/// How much of all the calls of a connection may.
+const GRPC_CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
+
+/// What is spoken on the connections of a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    /// HTTP/1 or HTTP/2, as the caller begins.
+    Http,
+    /// HTTP/2 with many calls at a time.
+    Grpc,
+}
+
+/// Answers requests, and is cheap to clone for each connection.
+pub(crate) trait Answers:
+    Service<Request<Incoming>, Response = Response<Self::Body>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + 'static
+{
+    /// The body of an answer.
+    type Body: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
+}
+
+impl<S, B> Answers for S
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
+    type Body = B;
+}
 
 /// Up to where connections are taken and kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,13 +76,16 @@ impl Default for ConnectionLimits {
 }
 
 /// Takes connections until `ending`, and returns when those that were open have answered what they were asked.
-pub(crate) async fn accept(
+pub(crate) async fn accept<S>(
     listener: TcpListener,
-    routes: Router,
+    speaks: Speaks,
+    service: S,
     limits: ConnectionLimits,
     ending: CancellationToken,
-) {
-    let builder = builder(limits);
+) where
+    S: Answers,
+{
+    let builder = builder(speaks, limits);
     // Dropped with this future, the set cuts off what is left at the drain deadline.
     let mut open = JoinSet::new();
     loop {
@@ -50,8 +94,8 @@ pub(crate) async fn accept(
             Some(_) = open.join_next() => {}
             accepted = listener.accept(), if open.len() < limits.connections => match accepted {
                 Ok((stream, _)) => {
-                    let (builder, routes, ending) = (builder.clone(), routes.clone(), ending.clone());
-                    open.spawn(keep(builder, stream, routes, limits.header_timeout, ending));
+                    let (builder, service, ending) = (builder.clone(), service.clone(), ending.clone());
+                    open.spawn(keep(builder, stream, service, limits.header_timeout, ending));
                 }
                 Err(error) if is_of_the_caller(&error) => {}
                 Err(error) => {
@@ -65,29 +109,42 @@ pub(crate) async fn accept(
     while open.join_next().await.is_some() {}
 }
 
-fn builder(limits: ConnectionLimits) -> Builder<TokioExecutor> {
+fn builder(speaks: Speaks, limits: ConnectionLimits) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
     let mut http2 = builder.http2();
     http2.timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(KEEP_ALIVE);
-    builder
+    match speaks {
+        Speaks::Http => builder,
+        Speaks::Grpc => {
+            http2
+                .max_concurrent_streams(GRPC_CALLS)
+                .initial_stream_window_size(GRPC_STREAM_WINDOW)
+                .initial_connection_window_size(GRPC_CONNECTION_WINDOW);
+            // A date in every answer would be written here and read there for nobody.
+            http2.auto_date_header(false);
+            builder.http2_only()
+        }
+    }
 }
 
 /// Serves one connection until it ends, or has answered what it was asked once `ending` comes.
-async fn keep(
+async fn keep<S>(
     builder: Builder<TokioExecutor>,
     stream: TcpStream,
-    routes: Router,
+    service: S,
     header_timeout: Duration,
     ending: CancellationToken,
-) {
+) where
+    S: Answers,
+{
     // Small answers must not wait for the next ones (Nagle's algorithm).
     drop(stream.set_nodelay(true));
     let begun = CancellationToken::new();
     let asked = begun.clone();
-    let service = routes.map_request(move |request: axum::http::Request<hyper::body::Incoming>| {
+    let service = service.map_request(move |request: Request<Incoming>| {
         asked.cancel();
-        request.map(Body::new)
+        request
     });
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let mut connection = pin!(connection);

@@ -19,6 +19,7 @@ pub mod log_check;
 pub mod log_digest;
 pub mod output;
 pub mod progress_bar;
+mod protocols;
 pub mod read_model_desk;
 mod read_model_watch;
 pub mod remote;

@@ -1,4 +1,4 @@
-//! The HTTP server: bound to an address, run until told to stop, drained.
+//! The server: bound to its addresses, run until told to stop, drained.
 
 use std::fmt;
 use std::future::Future;
@@ -7,16 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::body::Body;
+use axum::http::Request;
 use ledgerstone::core::{BackendError, Code, ErrorKind};
 use ledgerstone::http::{Authenticator, Edge, Exchange};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 use crate::api::routes::router;
 use crate::api::state::{Api, ApiLimits};
 use crate::app::App;
-use crate::connections::{ConnectionLimits, accept};
+use crate::connections::{ConnectionLimits, Speaks, accept};
+use crate::protocols::umadb::service::UmaDb;
 use crate::settings::ScavengeSettings;
 use crate::{error_pages, scavenge_rounds, telemetry};
 
@@ -25,7 +29,9 @@ use crate::{error_pages, scavenge_rounds, telemetry};
 pub struct ServeOptions {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Who is let in; needed unless the address is of this machine only.
+    /// Where to listen for clients of UmaDB, if at all; port 0 takes a free one.
+    pub umadb: Option<SocketAddr>,
+    /// Who is let in; needed unless the addresses are of this machine only.
     pub authenticator: Option<Arc<dyn Authenticator>>,
     /// The sizes of requests and answers.
     pub limits: ApiLimits,
@@ -50,6 +56,7 @@ impl Default for ServeOptions {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
+            umadb: None,
             authenticator: None,
             limits: ApiLimits::default(),
             system_appends: false,
@@ -78,33 +85,51 @@ pub async fn serve(
     Server::bind(app, options).await?.run(shutdown).await
 }
 
-/// An address that was taken; callers wait there until a server answers them.
+/// Addresses that were taken; callers wait there until a server answers them.
 ///
-/// It is taken before a store is opened, so that a start that must fail leaves nothing behind.
+/// They are taken before a store is opened, so that a start that must fail leaves nothing behind.
 #[derive(Debug)]
 pub struct Listening {
-    listener: TcpListener,
-    address: SocketAddr,
+    http: Taken,
+    umadb: Option<Taken>,
     options: ServeOptions,
 }
 
+/// An address that was taken.
+#[derive(Debug)]
+struct Taken {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
 impl Listening {
-    /// Takes the address; one that others can reach is refused without an authenticator
+    /// Takes the addresses; one that others can reach is refused without an authenticator
     /// ([`Code::BindRefused`]).
     pub async fn bind(options: ServeOptions) -> anyhow::Result<Self> {
-        check_bind(&options)?;
-        let listener =
-            TcpListener::bind(options.listen).await.map_err(|error| cannot_listen(&options, error))?;
-        let address = listener.local_addr().context("the listener has no address")?;
-        Ok(Self { listener, address, options })
+        let addresses = [Some(options.listen), options.umadb];
+        addresses.into_iter().flatten().try_for_each(|address| check_bind(&options, address))?;
+        let http = Taken::at(options.listen).await?;
+        let umadb = match options.umadb {
+            Some(address) => Some(Taken::at(address).await?),
+            None => None,
+        };
+        Ok(Self { http, umadb, options })
     }
 
     /// Makes the server that answers there.
     pub fn serve(self, app: App) -> anyhow::Result<Server> {
-        let Self { listener, address, options } = self;
+        let Self { http, umadb, options } = self;
         // Metrics must be collected before the handlers look their counters up.
         telemetry::prometheus().context("another part of this process collects metrics already")?;
-        Ok(Server { api: Api::new(app, options.limits, options.system_appends), listener, address, options })
+        Ok(Server { api: Api::new(app, options.limits, options.system_appends), http, umadb, options })
+    }
+}
+
+impl Taken {
+    async fn at(wanted: SocketAddr) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(wanted).await.map_err(|error| cannot_listen(wanted, error))?;
+        let address = listener.local_addr().context("the listener has no address")?;
+        Ok(Self { listener, address })
     }
 }
 
@@ -112,31 +137,34 @@ impl Listening {
 #[derive(Debug)]
 pub struct Server {
     api: Api,
-    listener: TcpListener,
-    address: SocketAddr,
+    http: Taken,
+    umadb: Option<Taken>,
     options: ServeOptions,
 }
 
 impl Server {
-    /// Takes the address for an application, as [`Listening::bind`] does.
+    /// Takes the addresses for an application, as [`Listening::bind`] does.
     pub async fn bind(app: App, options: ServeOptions) -> anyhow::Result<Self> {
         Listening::bind(options).await?.serve(app)
     }
 
-    /// Returns the address that it listens on.
+    /// Returns the address that it listens on for HTTP.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.http.address
+    }
+
+    /// Returns the address that it listens on for clients of UmaDB, if it does.
+    pub fn umadb_address(&self) -> Option<SocketAddr> {
+        self.umadb.as_ref().map(|taken| taken.address)
     }
 
     /// Serves until `shutdown` comes. Then it is unready for the drain delay, stops accepting, tells streams of
     /// events to end, lets requests under way finish until the deadline, and returns.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
-        let Self { api, listener, address, options } = self;
+        let Self { api, http, umadb, options } = self;
         let stopping = CancellationToken::new();
         let background = Background::start(&api, &options, &stopping);
-        let routes = router(&api, edge(&api, &options));
-        let mut server = tokio::spawn(accept(listener, routes, options.connections, api.ending.clone()));
-        tracing::info!(%address, "serving");
+        let mut server = tokio::spawn(answer(api.clone(), http, umadb, options.clone()));
 
         tokio::select! {
             () = shutdown => {}
@@ -160,6 +188,21 @@ impl Server {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Answers on every address until the end of the application is announced and what was asked has been answered.
+async fn answer(api: Api, http: Taken, umadb: Option<Taken>, options: ServeOptions) {
+    let (connections, ending) = (options.connections, &api.ending);
+    let routes = router(&api, edge(&api, &options)).map_request(|request: Request<_>| request.map(Body::new));
+    tracing::info!(address = %http.address, "serving");
+    let over_http = accept(http.listener, Speaks::Http, routes, connections, ending.clone());
+    let to_umadb_clients = async {
+        let Some(Taken { listener, address }) = umadb else { return };
+        let service = UmaDb::new(api.clone(), options.authenticator.clone(), options.request_timeout);
+        tracing::info!(%address, "serving clients of UmaDB");
+        accept(listener, Speaks::Grpc, service, connections, ending.clone()).await;
+    };
+    tokio::join!(over_http, to_umadb_clients);
 }
 
 /// What runs beside the requests.
@@ -211,24 +254,22 @@ fn edge(api: &Api, options: &ServeOptions) -> Edge {
     }
 }
 
-fn check_bind(options: &ServeOptions) -> Result<(), BackendError> {
-    if options.listen.ip().is_loopback() || options.authenticator.is_some() {
+fn check_bind(options: &ServeOptions, address: SocketAddr) -> Result<(), BackendError> {
+    if address.ip().is_loopback() || options.authenticator.is_some() {
         return Ok(());
     }
-    let message = format!(
-        "{} can be reached from other machines; configure a token, or listen on 127.0.0.1",
-        options.listen
-    );
+    let message =
+        format!("{address} can be reached from other machines; configure a token, or listen on 127.0.0.1");
     Err(BackendError::new(ErrorKind::Misconfigured, "http", "listen", message).with_code(Code::BindRefused))
 }
 
-fn cannot_listen(options: &ServeOptions, error: std::io::Error) -> BackendError {
+fn cannot_listen(address: SocketAddr, error: std::io::Error) -> BackendError {
     let what = match error.kind() {
         std::io::ErrorKind::AddrInUse => "another process listens there; choose another port",
         std::io::ErrorKind::PermissionDenied => "this user may not listen there; choose a port above 1023",
         _ => "choose another address",
     };
-    let message = format!("cannot listen on {}: {what}", options.listen);
+    let message = format!("cannot listen on {address}: {what}");
     BackendError::new(ErrorKind::Unavailable, "http", "listen", message).with_source(error)
 }
 

@@ -42,6 +42,8 @@ pub struct Settings {
 pub struct ServerSettings {
     /// The address to listen on.
     pub listen: SocketAddr,
+    /// The address to listen on for clients of UmaDB, if any.
+    pub umadb: Option<SocketAddr>,
     /// The bearer token: the server asks for it, and commands that go through a server send it.
     pub token: Option<Secret>,
     /// The largest body of a request in bytes.
@@ -118,6 +120,7 @@ impl Default for Settings {
             tenant: Tenant::default(),
             server: ServerSettings {
                 listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7400)),
+                umadb: None,
                 token: None,
                 body_bytes: 64 * 1024 * 1024,
                 system_appends: false,

@@ -40,6 +40,27 @@ fn a_flag_beats_a_variable_and_a_variable_beats_the_file() {
 }
 
 #[test]
+fn a_protocol_is_off_until_it_has_an_address() {
+    let umadb = |file: &str, variables: &[(&str, &str)]| {
+        let settings = load(file, variables, &Overrides::default()).expect("settings");
+        settings.server.umadb.map(|address| address.to_string())
+    };
+    let file = "[protocols.umadb]\nlisten = \"localhost:50051\"\n";
+    let variable = |value| [("LEDGERSTONE__PROTOCOLS__UMADB__LISTEN", value)];
+    assert_eq!(umadb("", &[]), None);
+    assert_eq!(umadb(file, &[]).as_deref(), Some("127.0.0.1:50051"));
+    assert_eq!(umadb(file, &variable("[::1]:7")).as_deref(), Some("[::1]:7"));
+    assert_eq!(umadb(file, &variable("off")), None);
+    let text = refused("[protocols.umadb]\nlistn = \"off\"\n", &[]);
+    assert!(
+        text.contains("line 2: unknown key protocols.umadb.listn; did you mean protocols.umadb.listen?"),
+        "{text}"
+    );
+    let text = refused("[protocols.umadb]\nlisten = \"here\"\n", &[]);
+    assert!(text.contains("such as 127.0.0.1:50051, or off"), "{text}");
+}
+
+#[test]
 fn a_profile_lies_above_the_file_and_must_exist() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("ledgerstone.toml"), "tenant = \"a\"").expect("a file");

@@ -24,6 +24,10 @@ mod read_requests;
 mod running;
 #[path = "it/serving.rs"]
 mod serving;
+#[path = "it/umadb_clients.rs"]
+mod umadb_clients;
+#[path = "it/umadb_wire.rs"]
+mod umadb_wire;
 
 use ledgerstone_testkit::conformance::Trials;
 
@@ -38,6 +42,7 @@ fn main() -> std::process::ExitCode {
     serving::add(&mut trials);
     connecting::add(&mut trials);
     correlating::add(&mut trials);
+    umadb_clients::add(&mut trials);
     cli::add(&mut trials);
     trials.conclude()
 }

@@ -35,6 +35,8 @@ const ARROWS: &[Arrows] = &[
     Arrows { package: SERVER, normal: &[FACADE, EXAMPLES], dev: &[TESTKIT] },
     Arrows { package: "ledgerstone-fuzz", normal: &[CORE, ENGINE, LOG, STORES, SERVER], dev: &[] },
     Arrows { package: "xtask", normal: &[], dev: &[] },
+    // It lives outside the workspace, and drives the built server from outside.
+    Arrows { package: "ledgerstone-umadb", normal: &[], dev: &[] },
 ];
 
 /// Names every dependency of a package on one that it must not know.

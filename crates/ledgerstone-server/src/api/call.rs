@@ -37,14 +37,7 @@ impl Call {
     }
 
     fn of(headers: &HeaderMap) -> Result<Self, Failure> {
-        let tenant = match headers.get(TENANT) {
-            None => Tenant::default(),
-            Some(value) => {
-                let decoded = value.to_str().ok().and_then(percent_decode);
-                let invalid = || Problem::invalid(format!("header {TENANT} is not percent-encoded UTF-8"));
-                Tenant::new(decoded.ok_or_else(invalid)?)?
-            }
-        };
+        let tenant = tenant_of(headers)?;
         let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
         let correlation = Correlation::current().filter(Correlation::is_given);
         Ok(Self {
@@ -54,6 +47,14 @@ impl Call {
             correlation: correlation.map(|id| id.as_str().to_owned()),
         })
     }
+}
+
+/// Tells whose events the headers mean; the default tenant's unless they name one.
+pub(crate) fn tenant_of(headers: &HeaderMap) -> Result<Tenant, Failure> {
+    let Some(value) = headers.get(TENANT) else { return Ok(Tenant::default()) };
+    let decoded = value.to_str().ok().and_then(percent_decode);
+    let invalid = || Problem::invalid(format!("header {TENANT} is not percent-encoded UTF-8"));
+    Ok(Tenant::new(decoded.ok_or_else(invalid)?)?)
 }
 
 fn means_system(headers: &HeaderMap) -> Result<bool, Failure> {

@@ -68,7 +68,7 @@ pub(crate) async fn follow(State(api): State<Api>, uri: Uri, headers: HeaderMap,
 }
 
 /// Returns a place among the bounded number of followers.
-fn admit(api: &Api) -> Result<OwnedSemaphorePermit, Failure> {
+pub(crate) fn admit(api: &Api) -> Result<OwnedSemaphorePermit, Failure> {
     let most = api.limits.followers;
     let permit = Arc::clone(&api.followers).try_acquire_owned().map_err(|_| {
         let detail = format!("{most} streams of events are open, which is the limit; ask again later");

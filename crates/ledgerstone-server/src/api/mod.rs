@@ -2,12 +2,12 @@
 
 mod answer;
 mod append;
-mod call;
+pub(crate) mod call;
 mod condition;
 mod documents;
 mod event_line;
 mod exposition;
-mod follow;
+pub(crate) mod follow;
 mod health;
 mod html;
 mod http_metrics;
@@ -18,7 +18,7 @@ mod page;
 mod parameters;
 mod parked;
 mod path_names;
-mod point;
+pub(crate) mod point;
 pub(crate) mod read_models;
 mod reads;
 mod removal;

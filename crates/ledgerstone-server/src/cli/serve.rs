@@ -1,4 +1,4 @@
-//! `ledgerstone serve`: the store over HTTP, until the process is told to stop.
+//! `ledgerstone serve`: the store over HTTP and to clients of UmaDB, until the process is told to stop.
 
 use std::sync::Arc;
 
@@ -16,12 +16,16 @@ use crate::failure::Failure;
 use crate::serve::{Listening, ServeOptions, stop_signal};
 use crate::telemetry::init_logs;
 
-/// Serve the store over HTTP and keep read models up to date.
+/// Serve the store over HTTP, and to clients of UmaDB if told so, and keep read models up to date.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     /// The address to listen on; any but this machine's own needs a token
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
+    /// Serve clients of UmaDB too, on this address, 127.0.0.1:50051 unless told; any but this machine's own needs
+    /// a token
+    #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:50051")]
+    umadb: Option<String>,
     /// Serve only, and leave read models to another process
     #[arg(long)]
     no_projections: bool,
@@ -30,7 +34,9 @@ pub(super) struct Serve {
 impl Serve {
     /// Returns what the flags say about the settings.
     pub(super) fn flags(&self) -> Vec<(&'static str, String, &'static str)> {
-        self.listen.iter().map(|listen| ("server.listen", listen.clone(), "--listen")).collect()
+        let given =
+            [("server.listen", &self.listen, "--listen"), ("protocols.umadb.listen", &self.umadb, "--umadb")];
+        given.into_iter().filter_map(|(key, value, flag)| Some((key, value.clone()?, flag))).collect()
     }
 
     pub(super) async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
@@ -47,6 +53,7 @@ impl Serve {
         };
         let options = ServeOptions {
             listen: settings.server.listen,
+            umadb: settings.server.umadb,
             authenticator,
             limits: ApiLimits { body_bytes: settings.server.body_bytes, ..ApiLimits::default() },
             system_appends: settings.server.system_appends,
@@ -67,13 +74,18 @@ impl Serve {
         if let Some(ownership) = &opened.backend.ownership {
             ownership.publish_address(&address.to_string());
         }
+        let umadb = server.umadb_address();
         if session.output.json {
-            session.output.document(&json!({ "address": address, "store": opened.locator.to_string() }))?;
+            let store = opened.locator.to_string();
+            session.output.document(&json!({ "address": address, "store": store, "umadb": umadb }))?;
             session.output.flush()?;
         } else {
             session
                 .output
                 .remark(format!("serving {} at http://{address} (reference: /reference)", opened.locator));
+            if let Some(address) = umadb {
+                session.output.remark(format!("serving clients of UmaDB at http://{address}"));
+            }
         }
         let served = server.run(stop_signal()).await;
         opened.backend.close().await;

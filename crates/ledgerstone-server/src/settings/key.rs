@@ -99,6 +99,15 @@ pub(super) const KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "protocols.umadb.listen",
+        expects: "an address and a port such as 127.0.0.1:50051, or off",
+        secret: false,
+        set: |settings, text| {
+            settings.server.umadb = if text == "off" { None } else { Some(listen(text)?) };
+            Some(())
+        },
+    },
+    Key {
         name: "scavenge.bytes_per_second",
         expects: "a number of bytes from 1024, or 0 for as fast as the disk",
         secret: false,
@@ -136,7 +145,7 @@ impl Key {
 
     /// Tells whether the name is that of a section.
     pub(super) fn is_section(name: &str) -> bool {
-        KEYS.iter().any(|key| key.name.split_once('.').is_some_and(|(section, _)| section == name))
+        KEYS.iter().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
     }
 }
 

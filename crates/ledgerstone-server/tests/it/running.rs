@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
+    pub(crate) umadb: Option<SocketAddr>,
     pub(crate) backend: Backend,
     pub(crate) client: ReqwestClient,
     token: Option<String>,
@@ -119,13 +120,13 @@ impl Running {
         let app = app_over(&backend, read_models);
         let options = ServeOptions { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..options };
         let server = Server::bind(app, options).await?;
-        let address = server.address();
+        let (address, umadb) = (server.address(), server.umadb_address());
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(server.run(async {
             let _ = stopped.await;
         }));
         let client = ReqwestClient::new(ClientOptions::default())?;
-        Ok(Self { address, backend, client, token: None, stop: Some(stop), ended: Some(ended) })
+        Ok(Self { address, umadb, backend, client, token: None, stop: Some(stop), ended: Some(ended) })
     }
 
     /// Sends the token with every request from now on.

@@ -77,6 +77,8 @@ async fn foreign() -> CaseResult {
 async fn public() -> CaseResult {
     let desk = Desk::new();
     desk.run(&["serve", "--listen", "0.0.0.0:0"]).failed(2, "LS0025");
+    desk.run(&["serve", "--listen", "127.0.0.1:0", "--umadb", "0.0.0.0:0"]).failed(2, "LS0025");
+    desk.run(&["serve", "--umadb", "nowhere"]).failed(2, "flag --umadb: protocols.umadb.listen cannot be");
     let ended = desk.run(&["serve", "--listen", "nowhere"]);
     ended.failed(2, "flag --listen: server.listen cannot be \"nowhere\"");
     Ok(())
