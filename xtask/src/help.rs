@@ -34,6 +34,13 @@ const VERBS: &[Verb] = &[
         does: &["Measures the product; ARGS go to the benchmark (a filter, for example)."],
     },
     Verb {
+        usage: "bench peers [ARGS]",
+        does: &[
+            "Measures the file store against a plain log and other event stores, which",
+            "only this downloads; --help lists the rows and flags.",
+        ],
+    },
+    Verb {
         usage: "data DIR",
         does: &[
             "Imports the real event log in DIR (permit-receipt-log.csv) twice and",

@@ -57,10 +57,18 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, rows: &mut Vec<Row>) -
     let tephra = TephraStore::open(&folder.join("tephra"))?;
     let growing = PlainLog::begin(&folder.join("growing"), Sizing::Growing)?;
     let filled = PlainLog::begin(&folder.join("filled"), Sizing::Filled)?;
-    fill(&runtime, &ours, settings.events)?;
-    fill(&runtime, &tephra, settings.events)?;
-    fill(&runtime, &growing, settings.events)?;
-    fill(&runtime, &filled, settings.events)?;
+    if settings.runs("ledgerstone") {
+        fill(&runtime, &ours, settings.events)?;
+    }
+    if settings.runs("tephra") {
+        fill(&runtime, &tephra, settings.events)?;
+    }
+    if settings.runs("plain, growing") {
+        fill(&runtime, &growing, settings.events)?;
+    }
+    if settings.runs("plain, filled") {
+        fill(&runtime, &filled, settings.events)?;
+    }
     for load in LOADS.into_iter().filter(|load| settings.wants(load.name)) {
         let length = settings.length;
         let mut runners = vec![Runner::new("ledgerstone", || window(&runtime, &ours, load, length))];
@@ -71,7 +79,7 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, rows: &mut Vec<Row>) -
         if load.tephra.is_some() {
             runners.push(Runner::new("tephra", || window(&runtime, &tephra, load, length)));
         }
-        let measured = interleave(settings.windows, true, &mut runners)?;
+        let measured = interleave(settings, true, &mut runners)?;
         for (bar, against) in [(load.plain, "plain"), (load.tephra, "tephra")] {
             let Some(bar) = bar else { continue };
             let of = |rates: &&Rates| rates.name == "ledgerstone" || rates.name.starts_with(against);

@@ -7,9 +7,7 @@ use uuid::{Builder, Uuid};
 /// The type of every event.
 pub(crate) const TYPE: &str = "OrderPlaced";
 /// Who placed an order, and what it was caused by: nothing that a store would index.
-pub(crate) const ACTOR: &str = "somebody-who-places-orders";
-/// A free entry of the metadata.
-pub(crate) const ENTRY: (&str, &str) = ("channel", "web-7.1.4");
+pub(crate) const ACTOR: &str = "somebody-who-places-orders-at-a-counter-0042";
 /// How many bytes a payload has.
 const PAYLOAD: usize = 256;
 
@@ -27,7 +25,7 @@ pub(crate) struct Fact {
 impl Fact {
     /// Returns how many bytes the event has for whoever appends it: payload, metadata, id, type, stream, tag.
     pub(crate) fn bytes(&self) -> u64 {
-        let metadata = ACTOR.len() + self.causation.len() + ENTRY.0.len() + ENTRY.1.len();
+        let metadata = ACTOR.len() + self.causation.len();
         let stream = self.stream.as_ref().map_or(0, String::len);
         (self.payload.len() + metadata + 16 + TYPE.len() + stream + self.tag.len()) as u64
     }
@@ -36,7 +34,7 @@ impl Fact {
     pub(crate) fn data(&self) -> Vec<u8> {
         let mut data = Vec::with_capacity(16 + 128 + self.payload.len());
         data.extend_from_slice(self.id.as_bytes());
-        for text in [ACTOR, &self.causation, ENTRY.0, ENTRY.1] {
+        for text in [ACTOR, &self.causation] {
             data.push(text.len() as u8);
             data.extend_from_slice(text.as_bytes());
         }

@@ -35,7 +35,7 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, rows: &mut Vec<Row>) -
         Doomed::start(&folder, settings.events)?.kill()?;
     }
     let mut add = |name: &str, unit, bar, rates: Vec<f64>| {
-        let measured = vec![Rates { name: OURS, rates }];
+        let measured = vec![Rates { name: OURS, rates, cpu: Vec::new() }];
         let row = Row { name: name.to_owned(), unit, bar: Bar::AtMost(bar), measured };
         row.print()?;
         rows.push(row);

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use futures_util::StreamExt as _;
-use ledgerstone::core::{
+use ledgerstone_core::{
     Append, AppendCondition, Batch, EventData, EventStore, EventType, ExpectedRevision, Metadata, Position,
     Query, QueryItem, Selection, StreamId, Tag,
 };
-use ledgerstone::stores::{Backend, Resources, open};
+use ledgerstone_stores::{Backend, Resources, open};
 
 use crate::engine::Engine;
-use crate::fact::{ACTOR, ENTRY, Fact, TYPE};
+use crate::fact::{ACTOR, Fact, TYPE};
 
 /// An open `file:` store.
 #[derive(Debug, Clone)]
@@ -73,9 +73,10 @@ impl Engine for LedgerstoneStore {
         });
         let mut batch = Batch { condition, ..Batch::default() };
         let mut beside = Vec::new();
+        let event_type = EventType::new(TYPE)?;
         for fact in facts {
             let stream = fact.stream.as_deref().map(StreamId::new).transpose()?;
-            let event = event(fact)?;
+            let event = event(fact, event_type.clone())?;
             match stream {
                 Some(stream) => batch.appends.push(Append::to(stream, ExpectedRevision::Any, vec![event])),
                 None => beside.push(event),
@@ -89,13 +90,12 @@ impl Engine for LedgerstoneStore {
     }
 }
 
-fn event(fact: Fact) -> Result<EventData> {
-    let mut event = EventData::json(fact.id, EventType::new(TYPE)?, fact.payload);
-    event.tags.push(Tag::new(fact.tag)?);
+fn event(fact: Fact, event_type: EventType) -> Result<EventData> {
+    let mut event = EventData::json(fact.id, event_type, fact.payload);
+    event.tags = vec![Tag::new(fact.tag)?];
     event.metadata = Metadata {
         actor: Some(ACTOR.to_owned()),
         causation: Some(fact.causation),
-        entries: vec![(ENTRY.0.to_owned(), ENTRY.1.to_owned())],
         ..Metadata::default()
     };
     Ok(event)

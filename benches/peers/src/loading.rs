@@ -41,7 +41,7 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, rows: &mut Vec<Row>) -
         let mut ours = || load(&|stream| runtime.block_on(ours.read_stream(stream)));
         let mut theirs = || load(&|stream| plain.read_stream(&stream));
         let runners = &mut [Runner::new("ledgerstone", &mut ours), Runner::new("plain", &mut theirs)];
-        interleave(settings.windows, true, runners)?
+        interleave(settings, true, runners)?
     };
     let row = Row { name: LOAD.to_owned(), unit: "streams/s", bar: Bar::Ratio(0.6), measured };
     row.print()?;

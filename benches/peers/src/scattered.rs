@@ -41,7 +41,7 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, rows: &mut Vec<Row>) -
         let mut ours = || large.ledgerstone_reads(readers, cold, settings.length);
         let mut theirs = || large.tephra_reads(readers, cold, settings.length);
         let runners = &mut [Runner::new("ledgerstone", &mut ours), Runner::new("tephra", &mut theirs)];
-        let measured = interleave(settings.windows, !cold, runners)?;
+        let measured = interleave(settings, !cold, runners)?;
         let row = Row { name: name.to_owned(), unit: "reads/s", bar: Bar::Ratio(bar), measured };
         row.print()?;
         rows.push(row);
@@ -50,7 +50,7 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, rows: &mut Vec<Row>) -
         let mut ours = || large.ledgerstone_reads_all();
         let mut theirs = || large.tephra_reads_all();
         let runners = &mut [Runner::new("ledgerstone", &mut ours), Runner::new("tephra", &mut theirs)];
-        let measured = interleave(settings.windows, true, runners)?;
+        let measured = interleave(settings, true, runners)?;
         let row = Row { name: READ_ALL.to_owned(), unit: "events/s", bar: Bar::Ratio(1.0), measured };
         row.print()?;
         rows.push(row);
@@ -59,7 +59,7 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, rows: &mut Vec<Row>) -
         let mut ours = || large.ledgerstone_opens();
         let mut theirs = || large.tephra_opens();
         let runners = &mut [Runner::new("ledgerstone", &mut ours), Runner::new("tephra", &mut theirs)];
-        let measured = interleave(settings.windows, true, runners)?;
+        let measured = interleave(settings, true, runners)?;
         let row = Row { name: OPEN.to_owned(), unit: "openings/s", bar: Bar::Ratio(4.0), measured };
         row.print()?;
         rows.push(row);

@@ -14,6 +14,7 @@ Usage: cargo xtask bench peers [FLAGS]
   --windows N    rounds, in each of which everything runs once (5)
   --seconds S    length of a window (1)
   --only ROW     measures only the rows whose name contains ROW; may be given again
+  --store NAME   lets only the stores run whose name contains NAME, for a profiler; nothing is judged then
   --folder DIR   keeps the data in DIR, and uses what is there already
 
 Rows: singles-64 singles-256 batches-1000 batches-64 batches-512 guarded-64
@@ -31,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) length: Duration,
     /// Which rows; all if there are none.
     only: Vec<String>,
+    /// Who runs alone.
+    pub(crate) store: Option<String>,
     /// Where the data is kept; a passing folder if nowhere.
     pub(crate) folder: Option<PathBuf>,
 }
@@ -39,7 +42,8 @@ impl Settings {
     /// Reads the flags.
     pub(crate) fn parse(words: &[String]) -> Result<Self> {
         let length = Duration::from_secs(1);
-        let mut settings = Self { events: 1_000_000, windows: 5, length, only: Vec::new(), folder: None };
+        let only = Vec::new();
+        let mut settings = Self { events: 1_000_000, windows: 5, length, only, store: None, folder: None };
         let mut words = words.iter();
         while let Some(flag) = words.next() {
             let value = words.next().with_context(|| format!("{flag} needs a value\n\n{USAGE}"))?;
@@ -52,6 +56,7 @@ impl Settings {
                     settings.length = Duration::try_from_secs_f64(seconds).with_context(wrong)?;
                 }
                 "--only" => settings.only.push(value.clone()),
+                "--store" => settings.store = Some(value.clone()),
                 "--folder" => settings.folder = Some(value.into()),
                 unknown => bail!("{unknown} is no flag\n\n{USAGE}"),
             }
@@ -64,6 +69,11 @@ impl Settings {
     /// Tells whether a row is wanted.
     pub(crate) fn wants(&self, row: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| row.contains(only.as_str()))
+    }
+
+    /// Tells whether a store takes part.
+    pub(crate) fn runs(&self, store: &str) -> bool {
+        self.store.as_ref().is_none_or(|only| store.contains(only.as_str()))
     }
 
     /// Tells whether any of these rows is wanted.

@@ -2,9 +2,12 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::settings::Settings;
 
 /// Somebody who runs in every round, and returns how much a second it did.
 pub(crate) struct Runner<'a> {
@@ -23,6 +26,8 @@ impl<'a> Runner<'a> {
 pub(crate) struct Rates {
     pub(crate) name: &'static str,
     pub(crate) rates: Vec<f64>,
+    /// Microseconds of processor time for each that it did, of the whole process.
+    pub(crate) cpu: Vec<f64>,
 }
 
 /// What a bar asks for.
@@ -44,21 +49,34 @@ pub(crate) struct Row {
     pub(crate) measured: Vec<Rates>,
 }
 
-/// Runs everybody in turn, `rounds` times; a first round is not counted where `warm` is wanted.
-pub(crate) fn interleave(rounds: usize, warm: bool, runners: &mut [Runner<'_>]) -> Result<Vec<Rates>> {
-    let mut measured: Vec<_> =
-        runners.iter().map(|runner| Rates { name: runner.name, rates: Vec::new() }).collect();
-    for round in 0..rounds + usize::from(warm) {
-        for (runner, rates) in runners.iter_mut().zip(&mut measured) {
+/// Runs everybody in turn, in as many rounds as are set; a first one is not counted where `warm` is wanted.
+pub(crate) fn interleave(
+    settings: &Settings,
+    warm: bool,
+    runners: &mut [Runner<'_>],
+) -> Result<Vec<Rates>> {
+    let of = |runner: &Runner<'_>| Rates { name: runner.name, rates: Vec::new(), cpu: Vec::new() };
+    let mut measured: Vec<_> = runners.iter().filter(|one| settings.runs(one.name)).map(of).collect();
+    for round in 0..settings.windows + usize::from(warm) {
+        let runners = runners.iter_mut().filter(|one| settings.runs(one.name));
+        for (runner, rates) in runners.zip(&mut measured) {
+            let (started, cpu) = (Instant::now(), cpu_seconds());
             let rate = (runner.run)()?;
+            let done = rate * started.elapsed().as_secs_f64();
             if round >= usize::from(warm) {
                 rates.rates.push(rate);
+                rates.cpu.push((cpu_seconds() - cpu) * 1e6 / done.max(1e-9));
             }
             // What is still being written or merged behind somebody is not to slow the next one down.
             std::thread::sleep(Duration::from_millis(50));
         }
     }
     Ok(measured)
+}
+
+fn cpu_seconds() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 impl Row {
@@ -87,7 +105,11 @@ impl Row {
     pub(crate) fn print(&self) -> Result<()> {
         let mut line = format!("| {} |", self.name);
         for rates in &self.measured {
-            write!(line, " {} {} {}<br>", rates.name, spread(&rates.rates, true), self.unit)?;
+            write!(line, " {} {} {}", rates.name, spread(&rates.rates, true), self.unit)?;
+            if !rates.cpu.is_empty() {
+                write!(line, ", {:.2} us of CPU each", median(&rates.cpu))?;
+            }
+            line.push_str("<br>");
         }
         let verdict = if self.is_missed() { "missed" } else { "held" };
         match self.bar {
@@ -128,7 +150,8 @@ mod tests {
 
     fn row(bar: Bar, ours: &[f64], other: &[f64]) -> Row {
         let measured = [("ours", ours), ("slow", &[1.0, 1.0, 1.0]), ("other", other)];
-        let measured = measured.map(|(name, rates)| Rates { name, rates: rates.to_vec() }).to_vec();
+        let measured = measured.map(|(name, rates)| Rates { name, rates: rates.to_vec(), cpu: Vec::new() });
+        let measured = measured.to_vec();
         Row { name: String::new(), unit: "", bar, measured }
     }
 

@@ -61,6 +61,15 @@ pub struct Stamp {
     pub recorded_at: Timestamp,
 }
 
+impl Stamp {
+    /// Puts position, revision and time into the bytes of a record.
+    pub fn put(self, record: &mut [u8]) {
+        set(record, 8, &self.position.0.to_le_bytes());
+        set(record, 16, &self.revision.0.to_le_bytes());
+        set(record, 24, &self.recorded_at.as_micros().to_le_bytes());
+    }
+}
+
 /// An event encoded ahead of its commit: everything but its stamp.
 #[derive(Debug, Clone)]
 pub struct EncodedEvent {
@@ -80,24 +89,39 @@ impl EncodedEvent {
         first: bool,
         last: bool,
     ) -> Self {
+        let mut bytes = Vec::with_capacity(HEADER + 128 + event.size());
+        let head = Self::put(&mut bytes, tenant, stream, event, (first, last));
+        Self { bytes, head }
+    }
+
+    /// Appends the record of an event to a buffer of several; returns how many bytes stand before its payload.
+    ///
+    /// It is [`new`](Self::new) for those who keep many records together; [`Stamp::put`] stamps them there.
+    pub fn put(
+        bytes: &mut Vec<u8>,
+        tenant: &Tenant,
+        stream: Option<&StreamId>,
+        event: &EventData,
+        (first, last): (bool, bool),
+    ) -> usize {
         let stream_text = stream.map_or("", StreamId::as_str);
         let content_type = if event.content_type.is_json() { "" } else { event.content_type.as_str() };
         let subject = event.subject.as_ref().map_or("", |subject| subject.as_str());
         let texts = [tenant.as_str(), stream_text, event.event_type.as_str(), content_type, subject];
 
-        let mut bytes = Vec::with_capacity(HEADER + 128 + event.size());
-        bytes.resize(HEADER, 0);
+        let begin = bytes.len();
+        bytes.resize(begin + HEADER, 0);
         for text in texts {
             bytes.extend_from_slice(text.as_bytes());
         }
         let tags_at = bytes.len();
         for tag in &event.tags {
-            put_u16(&mut bytes, tag.as_str().len());
+            put_u16(bytes, tag.as_str().len());
             bytes.extend_from_slice(tag.as_str().as_bytes());
         }
         let metadata_at = bytes.len();
-        encode_metadata(&mut bytes, &event.metadata);
-        let head = bytes.len();
+        encode_metadata(bytes, &event.metadata);
+        let payload_at = bytes.len();
         bytes.extend_from_slice(&event.payload);
 
         let flag = |on: bool, bit: u8| if on { bit } else { 0 };
@@ -109,30 +133,29 @@ impl EncodedEvent {
             | flag(event.carries_state, STATE)
             | flag(first, BATCH_FIRST)
             | flag(last, BATCH_LAST);
-        let total = bytes.len();
-        set(&mut bytes, 0, &len32(total));
-        set(&mut bytes, 4, &[VERSION, flags]);
-        set(&mut bytes, 6, &len16(event.tags.len()));
+        let record = bytes.get_mut(begin..).unwrap_or_default();
+        let total = record.len();
+        set(record, 0, &len32(total));
+        set(record, 4, &[VERSION, flags]);
+        set(record, 6, &len16(event.tags.len()));
         let at = occurred.map_or(0, |time| time.at.as_micros());
-        set(&mut bytes, 32, &at.to_le_bytes());
+        set(record, 32, &at.to_le_bytes());
         let offset = occurred.and_then(|time| time.offset).unwrap_or(NO_OFFSET);
-        set(&mut bytes, 40, &offset.to_le_bytes());
-        set(&mut bytes, 44, &event.schema_version.to_le_bytes());
-        set(&mut bytes, 48, event.id.as_bytes());
+        set(record, 40, &offset.to_le_bytes());
+        set(record, 44, &event.schema_version.to_le_bytes());
+        set(record, 48, event.id.as_bytes());
         for (index, text) in texts.into_iter().enumerate() {
-            set(&mut bytes, 64 + 2 * index, &len16(text.len()));
+            set(record, 64 + 2 * index, &len16(text.len()));
         }
-        set(&mut bytes, 76, &len32(metadata_at - tags_at));
-        set(&mut bytes, 80, &len32(head - metadata_at));
-        set(&mut bytes, 84, &len32(event.payload.len()));
-        Self { bytes, head }
+        set(record, 76, &len32(metadata_at - tags_at));
+        set(record, 80, &len32(payload_at - metadata_at));
+        set(record, 84, &len32(event.payload.len()));
+        payload_at - begin
     }
 
     /// Puts position, revision and time into the record.
     pub fn stamp(&mut self, stamp: Stamp) {
-        set(&mut self.bytes, 8, &stamp.position.0.to_le_bytes());
-        set(&mut self.bytes, 16, &stamp.revision.0.to_le_bytes());
-        set(&mut self.bytes, 24, &stamp.recorded_at.as_micros().to_le_bytes());
+        stamp.put(&mut self.bytes);
     }
 
     /// Returns everything before the payload, and the payload.

@@ -357,7 +357,8 @@ impl Appender {
             recorded_at: self.recorded_at,
             batches_at: 0,
         };
-        let next = match create_segment(&self.shared, header) {
+        let created = create_segment(&self.shared, header, Some(&self.active.tail.read()));
+        let next = match created {
             Ok(next) => next,
             Err(failed) => {
                 // A segment that may turn up again says where this one ends: nothing may be added to it.
@@ -389,7 +390,13 @@ pub(crate) struct NotCreated {
 }
 
 /// Makes a segment: its header, and what it takes over, durable before it gets its name.
-pub(crate) fn create_segment(shared: &Shared, mut header: SegmentHeader) -> Result<Active, NotCreated> {
+///
+/// `before` is the tail of the segment before it: this one's will be about as large.
+pub(crate) fn create_segment(
+    shared: &Shared,
+    mut header: SegmentHeader,
+    before: Option<&Tail>,
+) -> Result<Active, NotCreated> {
     let mut bytes = vec![0; HEADER_BYTES];
     {
         let mut state = shared.state.write();
@@ -400,12 +407,13 @@ pub(crate) fn create_segment(shared: &Shared, mut header: SegmentHeader) -> Resu
     }
     header.batches_at = bytes.len() as u64;
     put_header(&mut bytes, 0, &header.encode());
+    let tail = before.map_or_else(|| Tail::after(header.heads), |tail| Tail::sized_like(header.heads, tail));
     let name = segment_name(header.number);
     let file = write_segment(shared, &name, &bytes)?;
     let places = RwLock::new(Places::after(header.heads));
     let open = Arc::new(OpenSegment { file, places });
     let segment = Arc::new(Segment::growing(header, bytes.len() as u64, Arc::clone(&open)));
-    Ok(Active { segment, open, tail: Arc::new(RwLock::new(Tail::after(header.heads))) })
+    Ok(Active { segment, open, tail: Arc::new(RwLock::new(tail)) })
 }
 
 fn write_segment(shared: &Shared, name: &str, bytes: &[u8]) -> Result<Arc<dyn DiskFile>, NotCreated> {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
@@ -16,8 +17,8 @@ use crate::segment::{Segment, save_places};
 use crate::shared::Shared;
 use crate::tail::Tail;
 
-/// How many runs of a size become one.
-const FAN: usize = 8;
+/// How many runs of a size become one: more of them are more reads for every lookup, fewer are more merging.
+const FAN: usize = 4;
 
 /// What writes and merges indexes.
 #[derive(Debug)]
@@ -26,21 +27,29 @@ pub(crate) struct Indexer {
     thread: Option<JoinHandle<()>>,
     /// What waits where there is no thread.
     waiting: VecDeque<Active>,
+    /// Whether the thread need not prepare for readers any more.
+    closing: Arc<AtomicBool>,
 }
 
 impl Indexer {
     /// Starts the thread, if the log wants one.
     pub(crate) fn start(shared: &Arc<Shared>) -> Result<Self, LogError> {
+        let closing = Arc::new(AtomicBool::new(false));
         if !shared.options.background {
-            return Ok(Self { queue: None, thread: None, waiting: VecDeque::new() });
+            return Ok(Self { queue: None, thread: None, waiting: VecDeque::new(), closing });
         }
         let (queue, closed) = channel();
-        let shared = Arc::clone(shared);
+        let (shared, stop) = (Arc::clone(shared), Arc::clone(&closing));
         let thread = std::thread::Builder::new()
             .name("log-indexer".to_owned())
-            .spawn(move || run(&shared, &closed))
+            .spawn(move || {
+                shared.warm_up(&stop);
+                // Runs that were made again when the log was opened, or not merged before it was closed.
+                try_merging(&shared, &stop);
+                run(&shared, &closed, &stop);
+            })
             .map_err(LogError::disk("starting", "the indexer"))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), waiting: VecDeque::new() })
+        Ok(Self { queue: Some(queue), thread: Some(thread), waiting: VecDeque::new(), closing })
     }
 
     /// Takes a segment that grows no more.
@@ -50,13 +59,14 @@ impl Indexer {
             Some(queue) => drop(queue.send(old)),
             None => {
                 self.waiting.push_back(old);
-                index(shared, &mut self.waiting);
+                index(shared, &mut self.waiting, &self.closing);
             }
         }
     }
 
     /// Waits until what was handed over is written.
     pub(crate) fn close(&mut self) {
+        self.closing.store(true, Ordering::Relaxed);
         self.queue.take();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
@@ -72,18 +82,18 @@ impl Drop for Indexer {
     }
 }
 
-fn run(shared: &Shared, closed: &Receiver<Active>) {
+fn run(shared: &Shared, closed: &Receiver<Active>, stop: &AtomicBool) {
     let mut waiting = VecDeque::new();
     while let Ok(active) = closed.recv() {
         waiting.push_back(active);
-        index(shared, &mut waiting);
+        index(shared, &mut waiting, stop);
     }
 }
 
 /// Writes the indexes of the segments that wait, oldest first: a run follows the one before it.
 ///
 /// Where that fails the rest goes on waiting; its tails stay in memory until the next segment is closed.
-fn index(shared: &Shared, waiting: &mut VecDeque<Active>) {
+fn index(shared: &Shared, waiting: &mut VecDeque<Active>, stop: &AtomicBool) {
     while let Some(closed) = waiting.pop_front() {
         let run = match write(shared, &closed) {
             Ok(run) => run,
@@ -94,9 +104,13 @@ fn index(shared: &Shared, waiting: &mut VecDeque<Active>) {
             }
         };
         shared.index.write().replace_tail(&closed.tail, run);
-        if let Err(error) = merge_runs(shared) {
-            tracing::warn!(%error, "indexes could not be merged; it is tried again with the next segment");
-        }
+        try_merging(shared, stop);
+    }
+}
+
+fn try_merging(shared: &Shared, stop: &AtomicBool) {
+    if let Err(error) = merge_runs(shared, stop) {
+        tracing::warn!(%error, "indexes could not be merged; it is tried again with the next segment");
     }
 }
 
@@ -137,9 +151,10 @@ pub(crate) fn write_run(
     Ok(SegmentRun { first: number, last: number, segments: 1, name, run: Arc::new(run) })
 }
 
-/// Merges runs as long as there are enough of one size.
-fn merge_runs(shared: &Shared) -> Result<(), LogError> {
-    loop {
+/// Merges runs as long as there are enough of one size, and nobody waits for the end of it.
+fn merge_runs(shared: &Shared, stop: &AtomicBool) -> Result<(), LogError> {
+    let go_on = || !stop.load(Ordering::Relaxed);
+    while go_on() {
         let view = shared.index.read().view();
         let Some(inputs) = mergeable(view.runs()) else { return Ok(()) };
         let Some((first, last)) = inputs.first().zip(inputs.last()) else { return Ok(()) };
@@ -150,7 +165,12 @@ fn merge_runs(shared: &Shared) -> Result<(), LogError> {
             run_name(first, last, stamp(inside.map(|segment| &**segment)))
         };
         let runs: Vec<_> = inputs.iter().map(|input| Arc::clone(&input.run)).collect();
-        let merged = put_file(&*shared.disk, &name, |file| Ok(merge(&runs, file, &|| true)?))?;
+        let merged = put_file(&*shared.disk, &name, |file| Ok(merge(&runs, file, &go_on)?));
+        let merged = match merged {
+            // It begins anew when the log is opened.
+            Err(_) if !go_on() => return Ok(()),
+            merged => merged?,
+        };
         let segments = inputs.iter().map(|input| input.segments).sum();
         let merged = SegmentRun { first, last, segments, name, run: Arc::new(merged) };
         shared.index.write().replace_runs(merged);
@@ -159,6 +179,7 @@ fn merge_runs(shared: &Shared) -> Result<(), LogError> {
             let _ = shared.disk.remove(&input.name);
         }
     }
+    Ok(())
 }
 
 /// Returns the oldest neighbours of one size that are enough to be merged.
@@ -180,7 +201,10 @@ fn put_file(
     // What an earlier attempt left does not matter.
     let _ = disk.remove(&partial);
     let file = disk.create(&partial).map_err(LogError::disk("creating", name))?;
-    let run = write(file)?;
+    let run = write(file).inspect_err(|_| {
+        // What cannot be taken away now is when the log opens.
+        let _ = disk.remove(&partial);
+    })?;
     disk.rename(&partial, name).map_err(LogError::disk("naming", name))?;
     Ok(run)
 }

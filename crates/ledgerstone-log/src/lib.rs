@@ -9,6 +9,7 @@ mod index_view;
 mod indexer;
 mod log;
 mod page;
+mod page_buffer;
 mod places;
 mod reader;
 mod real_disk;

@@ -231,13 +231,14 @@ fn record<L: Ledger>(
     let mut heads = ledger.heads();
     let mut last = Heads::default();
     let mut ranges = Vec::with_capacity(staged.appends.len());
-    for (append, state) in staged.appends.iter().zip(states) {
+    let Staged { appends, events, records, .. } = &mut *staged;
+    for (append, state) in appends.iter().zip(states) {
         let first = heads.of(append.log).next();
         let mut position = first;
         let mut revision = state.next_revision();
         let mut newest = AppendedRange { first, last: first, revision: None };
-        for event in staged.events.get_mut(append.events.clone()).unwrap_or_default() {
-            event.encoded.stamp(Stamp { position, revision, recorded_at: changes.recorded_at });
+        for event in events.get(append.events.clone()).unwrap_or_default() {
+            event.stamp(records, Stamp { position, revision, recorded_at: changes.recorded_at });
             newest.last = position;
             newest.revision = append.stream.as_ref().map(|_| revision);
             position = position.next();
@@ -260,7 +261,7 @@ fn recorded_before<L: Ledger>(ledger: &mut L, staged: &Staged) -> Result<Option<
     let mut recorded = Vec::new();
     let mut known = None;
     for (at, event) in staged.events.iter().enumerate() {
-        let id = event.encoded.id();
+        let id = event.id;
         if let Some(event) = ledger.find(&staged.tenant, id)? {
             known = known.or(Some(id));
             recorded.push(event);

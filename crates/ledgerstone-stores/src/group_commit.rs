@@ -10,21 +10,12 @@ use ledgerstone_core::{
     Appended, BackendError, Batch, Capabilities, ErrorKind, EventStore, EventStoreError, Frames, Heads,
     LogHead, LogIdentity, Mark, Selection, TenantScope,
 };
-use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
+use crate::commit_queue::{CommitQueue, Waiting, WriterEnd};
 pub use crate::decide::Verdict;
 pub use crate::staged::Staged;
 use ledgerstone_log::TermHasher;
-
-/// How many batches wait at most; whoever comes then waits to be let in.
-const QUEUED_BATCHES: usize = 1024;
-/// How many bytes of events wait at most, counted in KiB.
-const QUEUED_KIB: usize = 96 * 1024;
-/// How many batches become one transaction at most.
-const GROUP_BATCHES: usize = 512;
-/// How many bytes of events become one transaction at most, unless one batch has more.
-const GROUP_BYTES: usize = 8 * 1024 * 1024;
 
 /// The writing half of a store: what the author of an adapter writes.
 pub trait CommitLog: Debug + Send + 'static {
@@ -71,28 +62,19 @@ pub struct IndexTerms(pub(crate) TermHasher);
 #[derive(Debug)]
 pub struct GroupCommit<R> {
     reader: Arc<R>,
-    queue: Mutex<Option<mpsc::Sender<Waiting>>>,
-    room: Arc<Semaphore>,
+    queue: Arc<CommitQueue>,
     heads: watch::Receiver<Heads>,
     ended: watch::Receiver<bool>,
-}
-
-/// A batch in the queue, and who waits for its verdict.
-#[derive(Debug)]
-struct Waiting {
-    staged: Staged,
-    verdict: oneshot::Sender<Verdict>,
-    room: OwnedSemaphorePermit,
 }
 
 impl<R: ReadLog> GroupCommit<R> {
     /// Starts the writer's thread.
     pub fn new(reader: Arc<R>, log: impl CommitLog) -> Result<Self, BackendError> {
         let backend = reader.capabilities().backend;
-        let (queue, waiting) = mpsc::channel(QUEUED_BATCHES);
+        let queue = Arc::new(CommitQueue::default());
         let (moved, heads) = watch::channel(log.heads());
         let (end, ended) = watch::channel(false);
-        let writer = Writer { log, waiting, moved };
+        let writer = Writer { log, waiting: WriterEnd::of(&queue), moved };
         std::thread::Builder::new()
             .name(format!("{backend}-writer"))
             .spawn(move || {
@@ -103,13 +85,12 @@ impl<R: ReadLog> GroupCommit<R> {
                 let message = format!("no thread for the writer: {error}");
                 BackendError::new(ErrorKind::Internal, backend, "open", message).with_source(error)
             })?;
-        let room = Arc::new(Semaphore::new(QUEUED_KIB));
-        Ok(Self { reader, queue: Mutex::new(Some(queue)), room, heads, ended })
+        Ok(Self { reader, queue, heads, ended })
     }
 
     /// Takes no more batches, and returns when what has queued is committed and the writer has ended.
     pub async fn close(&self) {
-        self.queue.lock().take();
+        self.queue.close();
         // An error means that the writer is gone already.
         let _ = self.ended.clone().wait_for(|ended| *ended).await;
     }
@@ -128,13 +109,13 @@ impl<R: ReadLog> EventStore for GroupCommit<R> {
     async fn append(&self, batch: Batch) -> Result<Appended, EventStoreError> {
         self.reader.capabilities().limits.check(&batch)?;
         let staged = Staged::new(batch, self.reader.hasher().map(|terms| terms.0))?;
-        let closed = || EventStoreError::from(self.failed("the store was closed; open it again"));
-        let kib = u32::try_from((staged.bytes / 1024 + 1).min(QUEUED_KIB)).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.room).acquire_many_owned(kib).await.map_err(|_| closed())?;
-        let queue = self.queue.lock().clone().ok_or_else(closed)?;
         let (verdict, answered) = oneshot::channel();
-        queue.send(Waiting { staged, verdict, room }).await.map_err(|_| closed())?;
-        answered.await.unwrap_or_else(|_| {
+        if !self.queue.push(Waiting { staged, verdict }).await {
+            return Err(self.failed("the store was closed; open it again").into());
+        }
+        // What the caller's thread had allocated it frees, too: that is cheaper than freeing it elsewhere.
+        let answer = answered.await.map(|(verdict, _staged)| verdict);
+        answer.unwrap_or_else(|_| {
             Err(EventStoreError::Indeterminate(self.failed("the writer ended; open the store again")))
         })
     }
@@ -174,33 +155,22 @@ impl<R: ReadLog> EventStore for GroupCommit<R> {
 /// The thread that writes.
 struct Writer<L> {
     log: L,
-    waiting: mpsc::Receiver<Waiting>,
+    waiting: WriterEnd,
     moved: watch::Sender<Heads>,
 }
 
 impl<L: CommitLog> Writer<L> {
     fn run(mut self) {
-        let mut answers = Vec::new();
-        let mut group = Vec::new();
-        while let Some(first) = self.waiting.blocking_recv() {
-            let mut bytes = 0;
-            let mut next = Some(first);
-            while let Some(waiting) = next {
-                bytes += waiting.staged.bytes;
-                group.push(waiting.staged);
-                answers.push((waiting.verdict, waiting.room));
-                let full = group.len() >= GROUP_BATCHES || bytes >= GROUP_BYTES;
-                next = if full { None } else { self.waiting.try_recv().ok() };
-            }
+        let (mut group, mut answers) = (Vec::new(), Vec::new());
+        while self.waiting.take(&mut group, &mut answers) {
             let verdicts = self.log.commit(&mut group);
             // Readers see what was appended before its caller hears of it.
             let heads = self.log.heads();
             self.moved.send_if_modified(|known| std::mem::replace(known, heads) != heads);
-            for ((answer, _), verdict) in answers.drain(..).zip(verdicts) {
+            for ((answer, staged), verdict) in answers.drain(..).zip(group.drain(..)).zip(verdicts) {
                 // Nobody waits any more: that is the caller's right.
-                let _ = answer.send(verdict);
+                let _ = answer.send((verdict, staged));
             }
-            group.clear();
         }
     }
 }

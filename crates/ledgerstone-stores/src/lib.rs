@@ -3,6 +3,7 @@
 #![cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "only a store on disk needs all of it"))]
 
 mod backend;
+mod commit_queue;
 mod connection;
 mod cursor;
 mod decide;

@@ -4,11 +4,15 @@ use std::ops::Range;
 
 use ledgerstone_core::{
     AppendCondition, Batch, EncodedEvent, EventData, EventType, ExpectedRevision, InvalidBatch, InvalidName,
-    LogKind, MarkChange, QueryItem, Removal, Revision, StreamId, TRUNCATED, Tag, Tenant,
+    LogKind, MarkChange, QueryItem, Removal, Revision, Stamp, StreamId, TRUNCATED, Tag, Tenant,
 };
 use serde::Deserialize;
+use uuid::Uuid;
 
 use ledgerstone_log::TermHasher;
+
+/// About how many bytes the record of an event has beside what counts against its size.
+const RECORD_BYTES: usize = 160;
 
 /// A batch that is ready to be judged and recorded.
 #[derive(Debug)]
@@ -18,6 +22,8 @@ pub struct Staged {
     pub(crate) condition: Option<AppendCondition>,
     pub(crate) marks: Vec<MarkChange>,
     pub(crate) events: Vec<StagedEvent>,
+    /// The records of all events, one behind the other: one piece of memory a batch, not one an event.
+    pub(crate) records: Vec<u8>,
     /// The terms of all events, empty where the store needs none.
     pub(crate) terms: Vec<u64>,
     /// What it takes in memory, roughly.
@@ -46,21 +52,45 @@ pub(crate) enum Removing {
 /// An encoded event of a staged batch.
 #[derive(Debug)]
 pub(crate) struct StagedEvent {
-    pub(crate) encoded: EncodedEvent,
+    pub(crate) id: Uuid,
+    /// Which of the batch's bytes.
+    record: Range<usize>,
+    /// How many of them stand before the payload.
+    head: usize,
     /// Which of the batch's terms, the stream's left out.
     pub(crate) terms: Range<usize>,
     /// The term of its stream.
     pub(crate) stream_term: Option<u64>,
 }
 
+impl StagedEvent {
+    /// Puts position, revision and time into the event's record.
+    pub(crate) fn stamp(&self, records: &mut [u8], stamp: Stamp) {
+        stamp.put(records.get_mut(self.record.clone()).unwrap_or_default());
+    }
+}
+
 impl Staged {
+    /// Returns the record of one of the events.
+    pub(crate) fn record(&self, event: &StagedEvent) -> &[u8] {
+        self.records.get(event.record.clone()).unwrap_or_default()
+    }
+
+    /// Returns what stands before the payload of one of the events, and the payload.
+    pub(crate) fn parts(&self, event: &StagedEvent) -> (&[u8], &[u8]) {
+        self.record(event).split_at_checked(event.head).unwrap_or_default()
+    }
+
     /// Encodes the events of a checked batch.
     pub(crate) fn new(batch: Batch, hasher: Option<TermHasher>) -> Result<Self, InvalidBatch> {
+        let events = batch.events().count();
+        let records = batch.events().map(|event| event.size() + RECORD_BYTES).sum();
         let mut staged = Self {
             tenant: batch.tenant,
             appends: Vec::with_capacity(batch.appends.len()),
-            events: Vec::new(),
-            terms: Vec::new(),
+            events: Vec::with_capacity(events),
+            records: Vec::with_capacity(records),
+            terms: Vec::with_capacity(if hasher.is_some() { 3 * events } else { 0 }),
             bytes: weight(batch.condition.as_ref(), &batch.marks),
             condition: batch.condition,
             marks: batch.marks,
@@ -95,19 +125,22 @@ impl Staged {
         &mut self,
         stream: Option<&StreamId>,
         event: &EventData,
-        (first, last): (bool, bool),
+        places: (bool, bool),
         hasher: Option<TermHasher>,
     ) {
         let tenant = &self.tenant;
-        let encoded = EncodedEvent::new(tenant, stream, event, first, last);
-        self.bytes += encoded.as_bytes().len();
+        let begin = self.records.len();
+        let head = EncodedEvent::put(&mut self.records, tenant, stream, event, places);
+        let record = begin..self.records.len();
+        self.bytes += record.len();
         let from = self.terms.len();
         let mut stream_term = None;
         if let Some(hasher) = hasher {
             hasher.of_event(tenant.as_str(), stream, event, &mut self.terms);
             stream_term = stream.map(|stream| hasher.stream(event.log(), tenant.as_str(), stream.as_str()));
         }
-        self.events.push(StagedEvent { encoded, terms: from..self.terms.len(), stream_term });
+        let terms = from..self.terms.len();
+        self.events.push(StagedEvent { id: event.id, record, head, terms, stream_term });
     }
 }
 

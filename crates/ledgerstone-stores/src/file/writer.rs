@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ledgerstone_core::{
     AppendedRange, BackendError, EventStoreError, Heads, LogIdentity, LogKind, Mark, MarkName, Position,
-    Query, RecordedEvent, Removal, StreamId, StreamState, Tenant, TenantScope,
+    Query, QueryItem, RecordedEvent, Removal, StreamId, StreamState, Tenant, TenantScope,
 };
-use ledgerstone_log::{Appender, CommitError, Entry, LogError, NewEvent, Patience, id_key};
+use ledgerstone_log::{Appender, CommitError, Entry, IndexView, LogError, NewEvent, Patience, id_key};
 use uuid::Uuid;
 
 use crate::cursor::is_removed;
@@ -27,18 +27,41 @@ pub(crate) struct Writer {
     streams: StreamCache,
     /// What the running group removes.
     removing: Removals,
+    /// The index as it stood when the running group was begun: its last part grows with the group.
+    index: Option<Arc<IndexView>>,
 }
 
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, appender: Appender) -> Self {
-        Self { shared, appender, streams: StreamCache::default(), removing: Removals::default() }
+        let streams = StreamCache::default();
+        Self { shared, appender, streams, removing: Removals::default(), index: None }
+    }
+
+    fn index(&self) -> Arc<IndexView> {
+        self.index.as_ref().map_or_else(|| self.shared.reader.index(), Arc::clone)
+    }
+
+    /// Tells whether every item of a query asks for something that no event has in this range.
+    fn surely_misses(&self, tenant: &Tenant, query: &Query, log: LogKind, range: (u64, u64)) -> bool {
+        let hasher = self.shared.reader.hasher();
+        let index = self.index();
+        let lacks = |term: u64| !index.may_hold((log, term), range);
+        let misses = |item: &QueryItem| {
+            let mut tags = item.tags.iter().map(|tag| hasher.tag(log, tenant.as_str(), tag.as_str()));
+            tags.any(lacks)
+        };
+        !query.items().is_empty() && query.items().iter().all(misses)
     }
 
     /// Judges a group, and takes it all back if the log fails meanwhile.
     fn judge(&mut self, batches: &mut [Staged]) -> Result<Vec<Verdict>, BackendError> {
         self.appender.ready().map_err(failed("append"))?;
         let now = self.shared.clock.now().max(self.appender.written_at());
-        batches.iter_mut().map(|staged| decide(self, staged, now)).collect()
+        self.index = Some(self.shared.reader.index());
+        let verdicts = batches.iter_mut().map(|staged| decide(self, staged, now)).collect();
+        // Held longer, it would hold what was merged or written away meanwhile.
+        self.index = None;
+        verdicts
     }
 
     fn abandon(&mut self) {
@@ -56,7 +79,7 @@ impl Writer {
         mut visit: impl FnMut(RecordedEvent) -> bool,
     ) -> Result<(), LogError> {
         let walk = Walk { low, high, forwards: false };
-        let index = self.shared.reader.index();
+        let index = self.index();
         let hasher = self.shared.reader.hasher();
         let source = plan(Planner { hasher, log, tenants: &[], index: &index, walk });
         let mut source = source;
@@ -89,7 +112,7 @@ impl Writer {
         stream: &StreamId,
     ) -> Result<StreamState, LogError> {
         let term = self.shared.reader.hasher().stream(log, tenant.as_str(), stream.as_str());
-        if self.shared.reader.index().newest(term, Patience::Wait)?.is_none() {
+        if self.index().newest(term, Patience::Wait)?.is_none() {
             return Ok(StreamState::Missing);
         }
         let mut state = StreamState::Missing;
@@ -118,9 +141,9 @@ impl Writer {
         for ((event, revision), position) in events.iter().zip(revisions).zip(positions) {
             let stream = event.stream_term.map(|term| (term, revision));
             let terms = staged.terms.get(event.terms.clone()).unwrap_or_default();
-            let id_key = id_key(event.encoded.id());
+            let id_key = id_key(event.id);
             let entry = Entry { log: append.log, position: Position(position), id_key, stream, terms };
-            self.appender.event(NewEvent { entry, record: event.encoded.as_bytes() });
+            self.appender.event(NewEvent { entry, record: staged.record(event) });
         }
         if let (Some(stream), Some(revision)) = (&append.stream, range.revision) {
             self.streams.set(append.log, &staged.tenant, stream, StreamState::At(revision));
@@ -158,7 +181,7 @@ impl Ledger for Writer {
 
     fn find(&mut self, tenant: &Tenant, id: Uuid) -> Result<Option<RecordedEvent>, BackendError> {
         let mut places = Vec::new();
-        let index = self.shared.reader.index();
+        let index = self.index();
         index.ids(id_key(id), Patience::Wait, &mut places).map_err(failed("look up an id"))?;
         for (log, position) in places {
             let event = self.appender.record(log, Position(position)).map_err(failed("look up an id"))?;
@@ -180,6 +203,9 @@ impl Ledger for Writer {
     ) -> Result<Option<Position>, BackendError> {
         let log = LogKind::Application;
         let range = (after.next().0, self.appender.written().of(log).0);
+        if self.surely_misses(tenant, query, log, range) {
+            return Ok(None);
+        }
         let scope = TenantScope::One(tenant.clone());
         let mut found = None;
         self.walk(

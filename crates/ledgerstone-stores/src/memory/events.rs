@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use ledgerstone_core::{
     BackendError, Capabilities, Clock, EventStoreError, Frame, Frames, Heads, IdSource, IdempotenceWindow,
@@ -186,7 +187,7 @@ impl Ledger for State {
     fn put(&mut self, staged: &mut Staged, changes: Changes) -> Result<(), BackendError> {
         for append in &staged.appends {
             for event in staged.events.get(append.events.clone()).unwrap_or_default() {
-                let event = event.encoded.clone().into_recorded();
+                let event = RecordedEvent::trusted(Bytes::copy_from_slice(staged.record(event)));
                 self.ids.insert((staged.tenant.clone(), event.id()), (append.log, event.position()));
                 if let Some(stream) = &append.stream {
                     let key = (append.log, staged.tenant.clone(), stream.clone());

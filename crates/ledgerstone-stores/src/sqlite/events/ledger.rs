@@ -214,7 +214,7 @@ impl Writer {
         let events = staged.events.get(append.events.clone()).unwrap_or_default();
         let mut put = self.connection.prepare_cached(table(append.log).insert).map_err(failed("append"))?;
         for (event, position) in events.iter().zip(range.first.0..) {
-            let (record, data) = event.encoded.parts();
+            let (record, data) = staged.parts(event);
             let row = params![as_sql(position), checksum(record, data), record, data];
             put.execute(row).map_err(failed("append"))?;
         }
@@ -224,7 +224,7 @@ impl Writer {
         for ((event, position), revision) in events.iter().zip(range.first.0..).zip(revisions) {
             tail.add(Entry {
                 position,
-                id_key: id_key(event.encoded.id()),
+                id_key: id_key(event.id),
                 stream: event.stream_term.map(|term| (term, revision)),
                 terms: staged.terms.get(event.terms.clone()).unwrap_or_default(),
             });
