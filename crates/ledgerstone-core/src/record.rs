@@ -1,24 +1,39 @@
 //! The bytes of a recorded event: a fixed header, the texts, the payload; read without copying.
 //!
-//! All integers are little-endian. The payload stands last, so that a store may keep it apart.
+//! All integers are little-endian. The payload stands last, so that a store may keep it apart. There are two
+//! layouts; what both have stands in the same places. The short one is written wherever its lengths suffice:
 //!
 //! | at | bytes | what |
 //! |---|---|---|
 //! | 0 | 4 | length of the whole record |
-//! | 4 | 1 | version of this layout: 1 |
+//! | 4 | 1 | which layout: 2 |
 //! | 5 | 1 | flags: 1 stream, 2 system, 4 subject, 8 occurred, 16 carries state, 32 first and 64 last of its batch |
 //! | 6 | 2 | number of tags |
 //! | 8 | 8 | position |
 //! | 16 | 8 | revision |
 //! | 24 | 8 | recorded at, microseconds |
+//! | 32 | 16 | event id |
+//! | 48 | 2 | schema version |
+//! | 50 | 1 × 2 | lengths of tenant and type |
+//! | 52 | 2 | length of stream |
+//! | 54 | 1 × 2 | lengths of content type (0: JSON) and subject |
+//! | 56 | 2 × 2 | lengths of tags and metadata |
+//! | 60 | 8, 4 | only with flag 8: occurred at, microseconds, and its offset, seconds; the smallest integer if none was given |
+//! | | | tenant, stream, type, content type, subject; tags (2-byte length each); metadata (kind, 2-byte length, text); payload |
+//!
+//! The long one:
+//!
+//! | at | bytes | what |
+//! |---|---|---|
+//! | 0 | 32 | as above; which layout: 1 |
 //! | 32 | 8 | occurred at, microseconds |
 //! | 40 | 4 | offset of occurred at, seconds; the smallest integer if none was given |
 //! | 44 | 4 | schema version |
 //! | 48 | 16 | event id |
-//! | 64 | 2 × 5 | lengths of tenant, stream, type, content type (0: JSON), subject |
+//! | 64 | 2 × 5 | lengths of tenant, stream, type, content type, subject |
 //! | 74 | 2 | zero |
 //! | 76 | 4 × 3 | lengths of tags, metadata, payload |
-//! | 88 | | tenant, stream, type, content type, subject; tags (2-byte length each); metadata; payload |
+//! | 88 | | the same parts; a text of the metadata has a 4-byte length |
 
 use bytes::Bytes;
 use uuid::Uuid;
@@ -30,9 +45,14 @@ use crate::stream::{Revision, StreamId};
 use crate::tenant::Tenant;
 use crate::timestamp::{OffsetTime, Timestamp};
 
-/// The size of the fixed part.
+/// The size of the fixed part of the long layout.
 pub(crate) const HEADER: usize = 88;
-const VERSION: u8 = 1;
+/// The size of what every short record has.
+const SHORT_HEADER: usize = 60;
+/// The size of when it occurred, in a short record that says so.
+const OCCURRED_BYTES: usize = 12;
+const LONG: u8 = 1;
+const SHORT: u8 = 2;
 const NO_OFFSET: i32 = i32::MIN;
 
 const STREAM: u8 = 1;
@@ -104,13 +124,20 @@ impl EncodedEvent {
         event: &EventData,
         (first, last): (bool, bool),
     ) -> usize {
-        let stream_text = stream.map_or("", StreamId::as_str);
+        let is_short = fits_short(event);
         let content_type = if event.content_type.is_json() { "" } else { event.content_type.as_str() };
         let subject = event.subject.as_ref().map_or("", |subject| subject.as_str());
+        let stream_text = stream.map_or("", StreamId::as_str);
         let texts = [tenant.as_str(), stream_text, event.event_type.as_str(), content_type, subject];
 
         let begin = bytes.len();
-        bytes.resize(begin + HEADER, 0);
+        let occurred = event.metadata.occurred_at;
+        let header = match (is_short, occurred) {
+            (false, _) => HEADER,
+            (true, None) => SHORT_HEADER,
+            (true, Some(_)) => SHORT_HEADER + OCCURRED_BYTES,
+        };
+        bytes.resize(begin + header, 0);
         for text in texts {
             bytes.extend_from_slice(text.as_bytes());
         }
@@ -120,12 +147,11 @@ impl EncodedEvent {
             bytes.extend_from_slice(tag.as_str().as_bytes());
         }
         let metadata_at = bytes.len();
-        encode_metadata(bytes, &event.metadata);
+        encode_metadata(bytes, &event.metadata, is_short);
         let payload_at = bytes.len();
         bytes.extend_from_slice(&event.payload);
 
         let flag = |on: bool, bit: u8| if on { bit } else { 0 };
-        let occurred = event.metadata.occurred_at;
         let flags = flag(stream.is_some(), STREAM)
             | flag(event.log() == LogKind::System, SYSTEM)
             | flag(event.subject.is_some(), SUBJECT)
@@ -136,20 +162,11 @@ impl EncodedEvent {
         let record = bytes.get_mut(begin..).unwrap_or_default();
         let total = record.len();
         set(record, 0, &len32(total));
-        set(record, 4, &[VERSION, flags]);
+        set(record, 4, &[if is_short { SHORT } else { LONG }, flags]);
         set(record, 6, &len16(event.tags.len()));
-        let at = occurred.map_or(0, |time| time.at.as_micros());
-        set(record, 32, &at.to_le_bytes());
-        let offset = occurred.and_then(|time| time.offset).unwrap_or(NO_OFFSET);
-        set(record, 40, &offset.to_le_bytes());
-        set(record, 44, &event.schema_version.to_le_bytes());
-        set(record, 48, event.id.as_bytes());
-        for (index, text) in texts.into_iter().enumerate() {
-            set(record, 64 + 2 * index, &len16(text.len()));
-        }
-        set(record, 76, &len32(metadata_at - tags_at));
-        set(record, 80, &len32(payload_at - metadata_at));
-        set(record, 84, &len32(event.payload.len()));
+        let lengths = (metadata_at - tags_at, payload_at - metadata_at);
+        let set_header = if is_short { set_short_header } else { set_long_header };
+        set_header(record, event, texts, lengths);
         payload_at - begin
     }
 
@@ -170,13 +187,63 @@ impl EncodedEvent {
 
     /// Returns the event's id.
     pub fn id(&self) -> Uuid {
-        Uuid::from_bytes(array(&self.bytes, 48))
+        id_of(&self.bytes)
     }
 
     /// Turns the record into a recorded event, as a reader would see it.
     pub fn into_recorded(self) -> RecordedEvent {
         RecordedEvent { bytes: self.bytes.into() }
     }
+}
+
+/// Tells whether the short layout can say everything about an event; what is checked already always fits.
+fn fits_short(event: &EventData) -> bool {
+    let most = usize::from(u16::MAX);
+    let tags: usize = event.tags.iter().map(|tag| 2 + tag.as_str().len()).sum();
+    let fields = 5 + 2 * event.metadata.entries.len();
+    u16::try_from(event.schema_version).is_ok()
+        && tags <= most
+        && event.metadata.size() + fields * SHORT_FIELD <= most
+}
+
+fn set_short_header(
+    record: &mut [u8],
+    event: &EventData,
+    texts: [&str; 5],
+    (tags, metadata): (usize, usize),
+) {
+    let [tenant, stream, event_type, content_type, subject] = texts.map(|text| len16(text.len()));
+    set(record, 32, event.id.as_bytes());
+    set(record, 48, &u16::try_from(event.schema_version).unwrap_or(u16::MAX).to_le_bytes());
+    // Names have at most 255 bytes, but for the stream's.
+    set(record, 50, &[tenant[0], event_type[0]]);
+    set(record, 52, &stream);
+    set(record, 54, &[content_type[0], subject[0]]);
+    set(record, 56, &len16(tags));
+    set(record, 58, &len16(metadata));
+    if let Some(occurred) = event.metadata.occurred_at {
+        set(record, 60, &occurred.at.as_micros().to_le_bytes());
+        set(record, 68, &occurred.offset.unwrap_or(NO_OFFSET).to_le_bytes());
+    }
+}
+
+fn set_long_header(record: &mut [u8], event: &EventData, texts: [&str; 5], (tags, metadata): (usize, usize)) {
+    let occurred = event.metadata.occurred_at;
+    set(record, 32, &occurred.map_or(0, |time| time.at.as_micros()).to_le_bytes());
+    set(record, 40, &occurred.and_then(|time| time.offset).unwrap_or(NO_OFFSET).to_le_bytes());
+    set(record, 44, &event.schema_version.to_le_bytes());
+    set(record, 48, event.id.as_bytes());
+    for (index, text) in texts.into_iter().enumerate() {
+        set(record, 64 + 2 * index, &len16(text.len()));
+    }
+    set(record, 76, &len32(tags));
+    set(record, 80, &len32(metadata));
+    set(record, 84, &len32(event.payload.len()));
+}
+
+/// Returns the id in the bytes of a record.
+fn id_of(record: &[u8]) -> Uuid {
+    Uuid::from_bytes(array(record, if record.get(4) == Some(&SHORT) { 32 } else { 48 }))
 }
 
 /// Where the event of a record stands, read from the record's bytes alone.
@@ -215,22 +282,27 @@ pub struct RecordedEvent {
 impl RecordedEvent {
     /// Takes the bytes of one record, and checks that every part of it lies inside and every text is UTF-8.
     pub fn parse(bytes: Bytes) -> Result<Self, InvalidRecord> {
-        if bytes.len() < HEADER {
-            return Err(InvalidRecord("they are shorter than a header"));
-        }
-        if bytes.get(4) != Some(&VERSION) {
+        let event = Self { bytes };
+        if !matches!(event.bytes.get(4), None | Some(&(LONG | SHORT))) {
             return Err(InvalidRecord("the version of the layout is not known"));
         }
-        let event = Self { bytes };
+        if event.bytes.len() < event.texts_at() {
+            return Err(InvalidRecord("they are shorter than a header"));
+        }
         if u32::from_le_bytes(array(&event.bytes, 0)) as usize != event.bytes.len() {
             return Err(InvalidRecord("the length does not match"));
         }
         let payload_at = event.payload_at();
-        if payload_at.checked_add(event.len32_at(84)) != Some(event.bytes.len()) {
+        let fills = match event.is_short() {
+            true => payload_at <= event.bytes.len(),
+            false => payload_at.checked_add(event.len32_at(84)) == Some(event.bytes.len()),
+        };
+        if !fills {
             return Err(InvalidRecord("the parts do not fill it"));
         }
-        let texts = event.bytes.get(HEADER..event.tags_at()).unwrap_or_default();
-        let whole = |text: &str| (1..5).all(|index| text.is_char_boundary(event.text_at(index) - HEADER));
+        let texts = event.bytes.get(event.texts_at()..event.tags_at()).unwrap_or_default();
+        let whole =
+            |text: &str| (1..5).all(|index| text.is_char_boundary(event.text_at(index) - event.texts_at()));
         if !std::str::from_utf8(texts).is_ok_and(whole) {
             return Err(InvalidRecord("a text is not UTF-8"));
         }
@@ -239,7 +311,7 @@ impl RecordedEvent {
             return Err(InvalidRecord("the tags are not sound"));
         }
         let metadata = event.bytes.get(event.metadata_at()..payload_at).unwrap_or_default();
-        if !metadata_is_sound(metadata) {
+        if !metadata_is_sound(metadata, event.is_short()) {
             return Err(InvalidRecord("the metadata is not sound"));
         }
         Ok(event)
@@ -259,7 +331,7 @@ impl RecordedEvent {
 
     /// Returns the event's own id.
     pub fn id(&self) -> Uuid {
-        Uuid::from_bytes(array(&self.bytes, 48))
+        id_of(&self.bytes)
     }
 
     /// Returns its place in the log.
@@ -299,7 +371,10 @@ impl RecordedEvent {
 
     /// Returns the version of its shape.
     pub fn schema_version(&self) -> u32 {
-        u32::from_le_bytes(array(&self.bytes, 44))
+        match self.is_short() {
+            true => u16::from_le_bytes(array(&self.bytes, 48)).into(),
+            false => u32::from_le_bytes(array(&self.bytes, 44)),
+        }
     }
 
     /// Returns what kind of bytes the payload is.
@@ -349,8 +424,9 @@ impl RecordedEvent {
     /// Returns when it happened, if that is known.
     pub fn occurred_at(&self) -> Option<OffsetTime> {
         self.has(OCCURRED).then(|| {
-            let at = Timestamp::from_micros(i64::from_le_bytes(array(&self.bytes, 32)));
-            let offset = i32::from_le_bytes(array(&self.bytes, 40));
+            let place = if self.is_short() { SHORT_HEADER } else { 32 };
+            let at = Timestamp::from_micros(i64::from_le_bytes(array(&self.bytes, place)));
+            let offset = i32::from_le_bytes(array(&self.bytes, place + 8));
             OffsetTime { at, offset: (offset != NO_OFFSET).then_some(offset) }
         })
     }
@@ -427,9 +503,10 @@ impl RecordedEvent {
     }
 
     fn metadata_fields(&self) -> impl Iterator<Item = (u8, &str)> {
+        let is_short = self.is_short();
         let mut rest = self.bytes.get(self.metadata_at()..self.payload_at()).unwrap_or_default();
         std::iter::from_fn(move || {
-            let (field, text, after) = take_field(rest)?;
+            let (field, text, after) = take_field(rest, is_short)?;
             rest = after;
             Some((field, text))
         })
@@ -451,13 +528,40 @@ impl RecordedEvent {
         u32::from_le_bytes(array(&self.bytes, at)) as usize
     }
 
+    fn is_short(&self) -> bool {
+        self.bytes.get(4) == Some(&SHORT)
+    }
+
+    fn len8_at(&self, at: usize) -> usize {
+        self.bytes.get(at).copied().unwrap_or_default().into()
+    }
+
+    /// Returns where the texts begin.
+    fn texts_at(&self) -> usize {
+        match (self.is_short(), self.has(OCCURRED)) {
+            (false, _) => HEADER,
+            (true, false) => SHORT_HEADER,
+            (true, true) => SHORT_HEADER + OCCURRED_BYTES,
+        }
+    }
+
+    fn text_len(&self, index: usize) -> usize {
+        match (self.is_short(), index) {
+            (false, _) => self.len16_at(64 + 2 * index),
+            (true, 0) => self.len8_at(50),
+            (true, 1) => self.len16_at(52),
+            (true, 2) => self.len8_at(51),
+            (true, _) => self.len8_at(51 + index),
+        }
+    }
+
     fn text_at(&self, index: usize) -> usize {
-        (0..index).fold(HEADER, |at, text| at + self.len16_at(64 + 2 * text))
+        (0..index).fold(self.texts_at(), |at, text| at + self.text_len(text))
     }
 
     fn text(&self, index: usize) -> &str {
         let at = self.text_at(index);
-        let bytes = self.bytes.get(at..at + self.len16_at(64 + 2 * index)).unwrap_or_default();
+        let bytes = self.bytes.get(at..at + self.text_len(index)).unwrap_or_default();
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 
@@ -466,11 +570,11 @@ impl RecordedEvent {
     }
 
     fn metadata_at(&self) -> usize {
-        self.tags_at() + self.len32_at(76)
+        self.tags_at() + if self.is_short() { self.len16_at(56) } else { self.len32_at(76) }
     }
 
     fn payload_at(&self) -> usize {
-        self.metadata_at() + self.len32_at(80)
+        self.metadata_at() + if self.is_short() { self.len16_at(58) } else { self.len32_at(80) }
     }
 }
 
@@ -494,10 +598,17 @@ const VALIDATION: u8 = 5;
 const ENTRY_KEY: u8 = 6;
 const ENTRY_VALUE: u8 = 7;
 
-fn encode_metadata(bytes: &mut Vec<u8>, metadata: &Metadata) {
+/// How many bytes stand before a text of the metadata in a short record.
+const SHORT_FIELD: usize = 3;
+
+fn encode_metadata(bytes: &mut Vec<u8>, metadata: &Metadata, is_short: bool) {
     let mut put = |field: u8, text: &str| {
         bytes.push(field);
-        bytes.extend_from_slice(&len32(text.len()));
+        if is_short {
+            bytes.extend_from_slice(&len16(text.len()));
+        } else {
+            bytes.extend_from_slice(&len32(text.len()));
+        }
         bytes.extend_from_slice(text.as_bytes());
     };
     let fields = [
@@ -518,10 +629,15 @@ fn encode_metadata(bytes: &mut Vec<u8>, metadata: &Metadata) {
     }
 }
 
-fn take_field(bytes: &[u8]) -> Option<(u8, &str, &[u8])> {
+fn take_field(bytes: &[u8], is_short: bool) -> Option<(u8, &str, &[u8])> {
     let (field, rest) = bytes.split_first()?;
-    let (len, rest) = rest.split_first_chunk::<4>()?;
-    let len = u32::from_le_bytes(*len) as usize;
+    let (len, rest) = if is_short {
+        let (len, rest) = rest.split_first_chunk::<2>()?;
+        (usize::from(u16::from_le_bytes(*len)), rest)
+    } else {
+        let (len, rest) = rest.split_first_chunk::<4>()?;
+        (u32::from_le_bytes(*len) as usize, rest)
+    };
     let text = std::str::from_utf8(rest.get(..len)?).ok()?;
     Some((*field, text, rest.get(len..)?))
 }
@@ -542,9 +658,9 @@ fn tags_are_sound(mut bytes: &[u8], count: usize) -> bool {
     bytes.is_empty()
 }
 
-fn metadata_is_sound(mut bytes: &[u8]) -> bool {
+fn metadata_is_sound(mut bytes: &[u8], is_short: bool) -> bool {
     while !bytes.is_empty() {
-        match take_field(bytes) {
+        match take_field(bytes, is_short) {
             Some((_, _, rest)) => bytes = rest,
             None => return false,
         }
