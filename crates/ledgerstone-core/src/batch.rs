@@ -320,6 +320,14 @@ pub enum Refusal {
         /// Which stream.
         stream: StreamId,
     },
+    /// A stream would lose events that it must keep, or get back what is removed.
+    #[error("of stream {stream} nothing was removed: {reason}")]
+    NotRemovable {
+        /// Which stream.
+        stream: StreamId,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// A mark does not stand where the batch needs it.
     #[error("mark {name} does not stand where the batch needs it (version {version}, number {number})")]
     MarkNotMet {

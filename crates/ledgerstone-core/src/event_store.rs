@@ -36,9 +36,11 @@ use crate::text::InvalidName;
 /// 8. *Selective.* [`read`](Self::read) yields exactly what the selection says, in its order, in either
 ///    direction; `read_to` moves on even where nothing matches, up to the head found at the beginning.
 /// 9. *Awake.* [`changes`](Self::changes) yields the heads at once, and again after a head has moved.
-/// 10. *Removed is gone.* Events that a truncation or a tombstone of their stream covers are not read,
-///     and are reported as holes; conditions do not see them, except by a unique tag. Heads and
-///     revisions never go back, and a tombstoned stream takes no more events.
+/// 10. *Removed is gone.* Events that a truncation, a tombstone or the retention of their stream covers are
+///     not read, and are reported as holes; conditions do not see them, except by a unique tag, which holds
+///     its value until it is released. A stream is truncated only behind an event that carries its state, or
+///     if it was declared transient; only a transient one has a retention. Heads and revisions never go back,
+///     and a tombstoned stream takes no more events.
 /// 11. *Marked.* Marks change only as the batch says, with it or not at all; they take no position. The
 ///     version of a mark never comes back, not even after the mark went away and was made anew.
 /// 12. *Apart.* One tenant's streams, tags, ids of streams and marks are never another's.
@@ -159,6 +161,7 @@ impl EventStoreError {
             Self::Refused(Refusal::BeyondHead { .. }) => Code::ForeignPosition,
             Self::Refused(Refusal::IdReused { .. }) => Code::IdReused,
             Self::Refused(Refusal::Tombstoned { .. }) => Code::Tombstoned,
+            Self::Refused(Refusal::NotRemovable { .. }) => Code::TruncationRefused,
             Self::Refused(Refusal::MarkNotMet { .. }) => Code::MarkNotMet,
             Self::Indeterminate(_) => Code::Indeterminate,
             Self::Backend(error) => error.code(),

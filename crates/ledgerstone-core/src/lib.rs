@@ -76,7 +76,7 @@ pub use position::{Heads, LogIdentity, LogKind, LogPoint, Position};
 pub use projection::{Projection, ProjectionError};
 pub use query::{Query, QueryItem};
 pub use record::{EncodedEvent, InvalidRecord, RecordPlace, RecordedEvent, Stamp};
-pub use removal::{Removal, TOMBSTONED, TRANSIENT, TRUNCATED};
+pub use removal::{RETENTION, Removal, Retention, TOMBSTONED, TRANSIENT, TRUNCATED};
 pub use retry::{Retry, Retryable, Sleeper};
 pub use selection::{Direction, Frame, Hole, Selection, TimeRange};
 #[doc(hidden)]

@@ -142,6 +142,10 @@ impl Problem {
             }),
             Code::IdReused => Some(Refusal::IdReused { id: self.text("id")?.parse().ok()? }),
             Code::Tombstoned => Some(Refusal::Tombstoned { stream: self.stream()? }),
+            Code::TruncationRefused => Some(Refusal::NotRemovable {
+                stream: self.stream()?,
+                reason: self.text("reason")?.to_owned(),
+            }),
             Code::MarkNotMet => Some(Refusal::MarkNotMet {
                 name: self.text("mark")?.try_into().ok()?,
                 version: self.number("version")?,
@@ -263,6 +267,9 @@ fn with_refusal(problem: Problem, refusal: &Refusal) -> Problem {
         Refusal::BeyondHead { position, head } => problem.with("position", position.0).with("head", head.0),
         Refusal::IdReused { id } => problem.with("id", id.to_string()),
         Refusal::Tombstoned { stream } => problem.with("stream", stream.as_str()),
+        Refusal::NotRemovable { stream, reason } => {
+            problem.with("stream", stream.as_str()).with("reason", reason.as_str())
+        }
         Refusal::MarkNotMet { name, version, number } => {
             problem.with("mark", name.as_str()).with("version", *version).with("number", *number)
         }
@@ -317,7 +324,8 @@ mod tests {
             Refusal::ConditionFailed { position: Position(u64::MAX) },
             Refusal::BeyondHead { position: Position(9), head: Position(3) },
             Refusal::IdReused { id: uuid::Uuid::from_u128(7) },
-            Refusal::Tombstoned { stream },
+            Refusal::Tombstoned { stream: stream.clone() },
+            Refusal::NotRemovable { stream, reason: "it stands at revision 3".to_owned() },
             Refusal::MarkNotMet {
                 name: crate::mark::MarkName::new("relay/1").expect("a name"),
                 version: 3,

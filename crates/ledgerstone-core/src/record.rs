@@ -190,6 +190,11 @@ impl EncodedEvent {
         id_of(&self.bytes)
     }
 
+    /// Tells whether it carries the whole state of its stream.
+    pub fn carries_state(&self) -> bool {
+        self.bytes.get(5).is_some_and(|flags| flags & STATE != 0)
+    }
+
     /// Turns the record into a recorded event, as a reader would see it.
     pub fn into_recorded(self) -> RecordedEvent {
         RecordedEvent { bytes: self.bytes.into() }

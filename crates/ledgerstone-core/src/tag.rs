@@ -7,9 +7,13 @@ name_type! {
     /// which an application's own tag may have 255 ([`Tag::MAX_APPLICATION_BYTES`]).
     ///
     /// Tags that begin with `$` are reserved: the store sets `$category:`, `$source:` and
-    /// `$correlation:` itself, and a `$unique:` tag holds a value (see [`Tag::unique`]).
+    /// `$correlation:` itself, a `$unique:` tag holds a value (see [`Tag::unique`]), and a `$released:` tag
+    /// sets it free again.
     Tag, "a tag", 1024
 }
+
+const UNIQUE: &str = "$unique:";
+const RELEASED: &str = "$released:";
 
 impl Tag {
     /// The largest size in bytes of a tag that an application may set.
@@ -32,20 +36,39 @@ impl Tag {
 
     /// Makes the tag that holds a value so that nobody else takes it, such as a hashed mail address.
     ///
-    /// An append condition still sees an event with such a tag after the event was removed.
+    /// Whoever takes the value appends under the condition that no event has this tag. The condition sees such
+    /// an event even after it was removed, until an event carries the tag that [releases](Self::released) it.
     pub fn unique(name: &str, value: &str) -> Result<Self, InvalidName> {
-        let tag = Self::new(format!("$unique:{name}:{value}"))?;
+        let tag = Self::new(format!("{UNIQUE}{name}:{value}"))?;
+        tag.check_application().map(|()| tag)
+    }
+
+    /// Makes the tag that sets a value free, so that somebody else may take it: from the event that carries it
+    /// on, conditions do not see the events before that hold the value, nor that event if it holds it too.
+    pub fn released(name: &str, value: &str) -> Result<Self, InvalidName> {
+        let tag = Self::new(format!("{RELEASED}{name}:{value}"))?;
         tag.check_application().map(|()| tag)
     }
 
     /// Tells whether the tag holds a value.
     pub fn is_unique(&self) -> bool {
-        self.as_str().starts_with("$unique:")
+        self.as_str().starts_with(UNIQUE)
+    }
+
+    /// Returns the tag that sets the value free that this one holds, if it holds one.
+    pub fn release(&self) -> Option<Self> {
+        let value = self.as_str().strip_prefix(UNIQUE)?;
+        Self::new(format!("{RELEASED}{value}")).ok()
+    }
+
+    /// Tells whether conditions see the tag on an event that was removed.
+    pub fn outlives_removal(&self) -> bool {
+        self.is_unique() || self.as_str().starts_with(RELEASED)
     }
 
     /// Tells whether the store sets this tag by itself.
     pub fn is_derived(&self) -> bool {
-        self.as_str().starts_with('$') && !self.is_unique()
+        self.as_str().starts_with('$') && !self.outlives_removal()
     }
 
     /// Checks that an application may put this tag on an event.

@@ -13,6 +13,9 @@ use crate::text::InvalidName;
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// The beginning of 1970.
+    pub const UNIX_EPOCH: Self = Self(0);
+
     /// Takes microseconds since 1970; what no calendar can print is cut to the nearest that one can.
     pub fn from_micros(micros: i64) -> Self {
         let least = jiff::Timestamp::MIN.as_microsecond();
@@ -31,6 +34,13 @@ impl Timestamp {
     pub fn plus(self, duration: Duration) -> Self {
         let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
         Self::from_micros(self.0.saturating_add(micros))
+    }
+
+    /// Returns the moment that was `duration` earlier, or the first one that a calendar can print.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Self::from_micros(self.0.saturating_sub(micros))
     }
 
     /// Returns the time that has passed since `earlier`, or nothing if it is later.

@@ -1,5 +1,7 @@
 //! Tests of truncating and deleting streams.
 
+use std::num::NonZeroU64;
+
 use crate::account::{Account, Command, events, read};
 use crate::codec::Codec;
 use crate::context::Context;
@@ -20,9 +22,8 @@ async fn world() -> (StreamAdmin, Repository<Account>, StreamId) {
 #[tokio::test]
 async fn a_stream_is_truncated_only_behind_an_event_that_carries_its_state() {
     let (admin, accounts, stream) = world().await;
-    for (before, said) in
-        [(1, "does not carry"), (3, "does not carry"), (4, "does not carry"), (9, "stands at")]
-    {
+    let nothing = "carries the stream's whole state";
+    for (before, said) in [(1, nothing), (3, nothing), (4, nothing), (9, "the next one is 4")] {
         let refused = admin.truncate(&stream, Revision(before)).await.expect_err("refused");
         assert_eq!(refused.code(), Code::TruncationRefused);
         assert!(refused.to_string().contains(said), "{refused}");
@@ -43,8 +44,25 @@ async fn a_transient_stream_is_truncated_anywhere() {
     assert!(admin.truncate(&stream, Revision(4)).await.expect("truncates").is_some());
     assert!(!accounts.exists("1").await.expect("reads"));
     let status = admin.state_of(&stream).await.expect("reads");
-    assert!(status.transient);
+    assert!(status.removal.transient);
     assert_eq!(status.state, StreamState::At(Revision(3)));
+}
+
+#[tokio::test]
+async fn more_is_kept_only_of_what_is_to_come() {
+    let (admin, _, stream) = world().await;
+    let keeping = |count| Retention { max_count: NonZeroU64::new(count), ..Retention::default() };
+    let kept = async || read(&admin.ledger.store, Selection::stream(stream.clone())).await.len();
+    let refused = admin.retain(&stream, keeping(2)).await.expect_err("not transient");
+    assert_eq!(refused.code(), Code::TruncationRefused);
+    admin.declare_transient(&stream).await.expect("declares");
+    assert!(admin.retain(&stream, keeping(2)).await.expect("keeps two").is_some());
+    assert!(admin.retain(&stream, keeping(2)).await.expect("again").is_none());
+    assert_eq!(kept().await, 2);
+    assert!(admin.retain(&stream, Retention::default()).await.expect("keeps all").is_some());
+    assert_eq!(kept().await, 2);
+    let status = admin.state_of(&stream).await.expect("reads");
+    assert_eq!((status.removal.before, status.removal.retention), (Revision(2), Retention::default()));
 }
 
 #[tokio::test]

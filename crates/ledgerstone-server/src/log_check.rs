@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use ledgerstone::core::{
-    Code, EventStore, Frame, LogKind, Position, RecordedEvent, Removal, TenantScope, Timestamp,
+    Code, EventStore, Frame, LogKind, Position, RecordedEvent, Removal, Revision, TenantScope, Timestamp,
 };
 use ledgerstone::stores::Inspection;
 use serde::Serialize;
@@ -177,7 +177,7 @@ impl Walk {
         let name = (event.tenant().to_owned(), stream.to_owned());
         if kind == LogKind::System && Removal::is_removal(event.event_type()) {
             let removal = self.removals.entry(name.clone()).or_default();
-            *removal = removal.after(event.event_type(), event.payload());
+            *removal = removal.after(event.event_type(), event.payload(), event.recorded_at());
         }
         let next = self.streams.entry((kind, name.0.clone(), name.1.clone())).or_default();
         let expected = std::mem::replace(next, revision.0.saturating_add(1));
@@ -205,7 +205,7 @@ impl Walk {
     fn settle_gaps(&mut self) {
         for gap in std::mem::take(&mut self.gaps) {
             let removal = self.removals.get(&gap.stream).copied().unwrap_or_default();
-            if removal.tombstoned || gap.to <= removal.before.0 {
+            if removal.explains_lack_of_what_is_before(Revision(gap.to)) {
                 continue;
             }
             self.found.problem(format!(

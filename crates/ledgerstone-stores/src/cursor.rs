@@ -1,6 +1,8 @@
 //! A reading in progress: what is still to come of a selection, and what becomes of each candidate.
 
-use ledgerstone_core::{Direction, Frame, Heads, Hole, LogKind, Position, RecordedEvent, Removal, Selection};
+use ledgerstone_core::{
+    Direction, Frame, Heads, Hole, LogKind, Position, RecordedEvent, Removal, Selection, Timestamp,
+};
 
 /// How many events a frame holds at most.
 pub(crate) const FRAME_EVENTS: usize = if cfg!(test) { 16 } else { 1024 };
@@ -19,11 +21,13 @@ pub(crate) struct Cursor {
     left: u64,
     /// Where the reading will have got to when everything was looked at.
     end: Position,
+    /// When the reading began: what is too old then is not read.
+    now: Timestamp,
 }
 
 impl Cursor {
     /// Begins a reading that ends at the heads given.
-    pub(crate) fn new(selection: Selection, heads: Heads) -> Self {
+    pub(crate) fn new(selection: Selection, heads: Heads, now: Timestamp) -> Self {
         let head = heads.of(selection.log);
         let high = selection.up_to.map_or(head, |last| last.min(head));
         let low = selection.after.next();
@@ -32,7 +36,7 @@ impl Cursor {
             Direction::Backwards => low,
         };
         let left = selection.limit.unwrap_or(u64::MAX);
-        Self { low: low.0, high: high.0, left, end, selection }
+        Self { low: low.0, high: high.0, left, end, selection, now }
     }
 
     /// Returns how many more events are wanted.
@@ -64,7 +68,7 @@ impl Cursor {
     pub(crate) fn offer(&mut self, frame: &mut Frame, event: RecordedEvent, removal: Removal) {
         let position = event.position();
         if self.selection.matches(&event) {
-            if is_removed(&event, removal) {
+            if is_removed(&event, removal, self.now) {
                 self.hole(frame, position);
             } else {
                 frame.events.push(event);
@@ -114,6 +118,9 @@ impl Cursor {
 }
 
 /// Tells whether an event was removed; system events never are.
-pub(crate) fn is_removed(event: &RecordedEvent, removal: Removal) -> bool {
-    event.log() == LogKind::Application && event.revision().is_some_and(|revision| removal.covers(revision))
+pub(crate) fn is_removed(event: &RecordedEvent, removal: Removal, now: Timestamp) -> bool {
+    let covers = |revision| removal.covers(revision, event.recorded_at(), now);
+    removal != Removal::default()
+        && event.log() == LogKind::Application
+        && event.revision().is_some_and(covers)
 }

@@ -2,12 +2,13 @@
 
 use ledgerstone_core::{
     AppendCondition, Appended, AppendedRange, BackendError, EventStoreError, ExpectedRevision, Heads,
-    InvalidBatch, InvalidName, LogIdentity, LogKind, Mark, MarkName, Position, Query, QueryItem,
-    RecordedEvent, Refusal, Removal, Revision, Stamp, StreamId, StreamState, Tag, Tenant, Timestamp,
+    LogIdentity, LogKind, Mark, MarkName, Position, Query, QueryItem, RecordedEvent, Refusal, Removal,
+    Revision, Stamp, StreamId, StreamState, Tag, Tenant, Timestamp,
 };
 use uuid::Uuid;
 
-use crate::staged::{Removing, Staged, StagedAppend};
+use crate::judge_removals::judge_removals;
+use crate::staged::{Staged, StagedAppend};
 
 /// The answer to one batch.
 pub type Verdict = Result<Appended, EventStoreError>;
@@ -25,16 +26,24 @@ pub(crate) trait Ledger {
         tenant: &Tenant,
         stream: &StreamId,
     ) -> Result<StreamState, BackendError>;
+    /// Tells whether the application event at a revision of a stream carries the stream's state.
+    fn carries_state(
+        &mut self,
+        tenant: &Tenant,
+        stream: &StreamId,
+        revision: Revision,
+    ) -> Result<bool, BackendError>;
     /// Returns what is removed of a stream.
     fn removal(&self, tenant: &str, stream: &str) -> Removal;
     /// Finds an event of the tenant by its id. Most ids are new: that must cost next to nothing.
     fn find(&mut self, tenant: &Tenant, id: Uuid) -> Result<Option<RecordedEvent>, BackendError>;
-    /// Finds an application event of the tenant that a condition sees after a position.
+    /// Finds the newest application event of the tenant that a condition sees at `now` after a position.
     fn find_match(
         &mut self,
         tenant: &Tenant,
         query: &Query,
         after: Position,
+        now: Timestamp,
     ) -> Result<Option<Position>, BackendError>;
     /// Returns a mark, expired or not.
     fn mark(&mut self, tenant: &Tenant, name: &MarkName) -> Result<Option<Mark>, BackendError>;
@@ -81,12 +90,12 @@ pub(crate) fn decide<L: Ledger>(
     }
 }
 
-/// Tells whether a condition sees an event: one that was removed only by a tag that holds a value.
+/// Tells whether a condition sees an event: one that was removed only by a tag that holds or releases a value.
 pub(crate) fn condition_sees(query: &Query, event: &RecordedEvent, removed: bool) -> bool {
     if !removed {
         return query.matches(event);
     }
-    let holds = |item: &QueryItem| item.tags.iter().any(Tag::is_unique) && item.matches(event);
+    let holds = |item: &QueryItem| item.tags.iter().any(Tag::outlives_removal) && item.matches(event);
     query.items().iter().any(holds)
 }
 
@@ -111,7 +120,7 @@ fn judge<L: Ledger>(ledger: &mut L, staged: &Staged, now: Timestamp) -> Result<A
         states.push(state);
     }
     if let Some(condition) = &staged.condition {
-        judge_condition(ledger, &staged.tenant, condition)?;
+        judge_condition(ledger, &staged.tenant, condition, now)?;
     }
     let mut changes = Changes { recorded_at: now, ..Changes::default() };
     for change in &staged.marks {
@@ -126,13 +135,13 @@ fn judge<L: Ledger>(ledger: &mut L, staged: &Staged, now: Timestamp) -> Result<A
             }
         }
     }
-    changes.removals = judge_removals(ledger, staged, &states)?;
+    changes.removals = judge_removals(ledger, staged, &states, now)?;
     Ok(Accepted { states, changes })
 }
 
 /// Returns where a stream stands, by its events and by what its truncation proves to have been there: a
 /// restored log may hold no event of it any more, and revisions never go back.
-fn proven(log: LogKind, state: StreamState, removal: Removal) -> StreamState {
+pub(crate) fn proven(log: LogKind, state: StreamState, removal: Removal) -> StreamState {
     let Some(removed) = removal.before.0.checked_sub(1) else { return state };
     if log == LogKind::System || state.next_revision().0 > removed {
         return state;
@@ -162,64 +171,34 @@ fn judge_condition<L: Ledger>(
     ledger: &mut L,
     tenant: &Tenant,
     condition: &AppendCondition,
+    now: Timestamp,
 ) -> Result<(), EventStoreError> {
     let (position, head) = (condition.after, ledger.heads().application);
     if position > head {
         return Err(Refusal::BeyondHead { position, head }.into());
     }
-    match ledger.find_match(tenant, &condition.fail_if_match, position)? {
-        Some(position) => Err(Refusal::ConditionFailed { position }.into()),
-        None => Ok(()),
+    let query = &condition.fail_if_match;
+    let holds = |item: &QueryItem| item.tags.iter().any(Tag::is_unique);
+    if !query.items().iter().any(holds) {
+        return fail_if_found(ledger.find_match(tenant, query, position, now)?);
     }
+    let (holding, other): (Vec<_>, Vec<_>) = query.items().iter().cloned().partition(holds);
+    for item in holding {
+        let mut after = position;
+        for release in item.tags.iter().filter_map(Tag::release) {
+            let released = ledger.find_match(tenant, &QueryItem::tags([release]).into(), after, now)?;
+            after = after.max(released.unwrap_or(after));
+        }
+        fail_if_found(ledger.find_match(tenant, &item.into(), after, now)?)?;
+    }
+    if other.is_empty() {
+        return Ok(());
+    }
+    fail_if_found(ledger.find_match(tenant, &Query::any_of(other), position, now)?)
 }
 
-/// Returns what is removed afterwards, or says that a truncation reaches beyond its stream.
-fn judge_removals<L: Ledger>(
-    ledger: &mut L,
-    staged: &Staged,
-    states: &[StreamState],
-) -> Result<Vec<(StreamId, Removal)>, EventStoreError> {
-    let mut removals = Vec::new();
-    for append in staged.appends.iter().filter(|append| !append.removals.is_empty()) {
-        let Some(stream) = &append.stream else { continue };
-        let stands = ledger.stream_state(LogKind::Application, &staged.tenant, stream)?;
-        let removed = ledger.removal(staged.tenant.as_str(), stream.as_str());
-        let mut next = proven(LogKind::Application, stands, removed).next_revision();
-        let beside =
-            staged.appends.iter().zip(states).find(|(other, _)| {
-                other.log == LogKind::Application && other.stream.as_ref() == Some(stream)
-            });
-        if beside.is_some() && append.removals.contains(&Removing::Everything) {
-            let reason =
-                "the same batch appends events to it that nobody could read; append them before, or not";
-            let invalid = InvalidName::new("a tombstone", stream.as_str(), reason);
-            return Err(InvalidBatch::from(invalid).into());
-        }
-        if let Some((other, state)) = beside {
-            next = revision_after(*state, other.events.len());
-        }
-        let mut removal = ledger.removal(staged.tenant.as_str(), stream.as_str());
-        for removing in &append.removals {
-            match *removing {
-                Removing::Everything => removal.tombstoned = true,
-                Removing::Below(before) if before <= next => removal.before = removal.before.max(before),
-                Removing::Below(before) => {
-                    let reason = format!(
-                        "it removes what stands before revision {before}, and the next one is {next}"
-                    );
-                    let invalid = InvalidName::new("a removal", stream.as_str(), reason);
-                    return Err(InvalidBatch::from(invalid).into());
-                }
-            }
-        }
-        removals.push((stream.clone(), removal));
-    }
-    Ok(removals)
-}
-
-/// Returns the revision that follows when `events` events were appended at `state`.
-fn revision_after(state: StreamState, events: usize) -> Revision {
-    Revision(state.next_revision().0.saturating_add(events as u64))
+fn fail_if_found(found: Option<Position>) -> Result<(), EventStoreError> {
+    found.map_or(Ok(()), |position| Err(Refusal::ConditionFailed { position }.into()))
 }
 
 fn record<L: Ledger>(

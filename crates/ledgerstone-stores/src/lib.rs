@@ -13,6 +13,7 @@ mod group_commit;
 #[cfg(feature = "http")]
 pub mod http;
 mod inspection;
+mod judge_removals;
 pub mod memory;
 mod ownership;
 mod removals;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ledgerstone_core::{RecordedEvent, Removal};
+use ledgerstone_core::{RecordedEvent, Removal, Revision, Selection, StreamId, Tenant, TenantScope};
 
 /// What is removed, by tenant and stream.
 #[derive(Debug, Default)]
@@ -36,9 +36,25 @@ impl Removals {
     pub(crate) fn apply(&mut self, event: &RecordedEvent) {
         let Some(stream) = event.stream() else { return };
         if Removal::is_removal(event.event_type()) {
-            let after = self.of(event).after(event.event_type(), event.payload());
+            let after = self.of(event).after(event.event_type(), event.payload(), event.recorded_at());
             self.set(event.tenant(), stream, after);
         }
+    }
+
+    /// Looks up where the streams stand whose newest event must be known: `newest` reads the one event of a
+    /// selection.
+    pub(crate) fn complete<E>(
+        &mut self,
+        newest: impl Fn(Selection) -> Result<Option<Revision>, E>,
+    ) -> Result<(), E> {
+        for (tenant, streams) in &mut self.tenants {
+            for (stream, removal) in streams.iter_mut().filter(|(_, removal)| removal.keeps_newest()) {
+                let (Ok(tenant), Ok(stream)) = (Tenant::new(tenant), StreamId::new(stream)) else { continue };
+                removal.newest =
+                    newest(Selection::stream(stream).of(TenantScope::One(tenant)).backwards().limit(1))?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes over everything that `newer` knows.

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use ledgerstone_core::{
     AppendCondition, Batch, EncodedEvent, EventData, EventType, ExpectedRevision, InvalidBatch, InvalidName,
-    LogKind, MarkChange, QueryItem, Removal, Revision, Stamp, StreamId, TRUNCATED, Tag, Tenant,
+    LogKind, MarkChange, QueryItem, RETENTION, Removal, Retention, Revision, Stamp, StreamId, TRANSIENT,
+    TRUNCATED, Tag, Tenant,
 };
 use serde::Deserialize;
 use uuid::Uuid;
@@ -42,17 +43,23 @@ pub(crate) struct StagedAppend {
     pub(crate) removals: Vec<Removing>,
 }
 
-/// What a system event removes.
+/// What a system event does to what is removed of its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Removing {
     Below(Revision),
     Everything,
+    /// Nothing yet, but anything may be from now on.
+    Anywhere,
+    /// Whatever is not kept.
+    Keeping(Retention),
 }
 
 /// An encoded event of a staged batch.
 #[derive(Debug)]
 pub(crate) struct StagedEvent {
     pub(crate) id: Uuid,
+    /// Whether it carries the whole state of its stream.
+    pub(crate) carries_state: bool,
     /// Which of the batch's bytes.
     record: Range<usize>,
     /// How many of them stand before the payload.
@@ -121,6 +128,13 @@ impl Staged {
         Ok(staged)
     }
 
+    /// Tells whether the batch changes what is removed of a stream.
+    pub(crate) fn removes_from(&self, stream: &StreamId) -> bool {
+        self.appends
+            .iter()
+            .any(|append| !append.removals.is_empty() && append.stream.as_ref() == Some(stream))
+    }
+
     fn stage(
         &mut self,
         stream: Option<&StreamId>,
@@ -140,7 +154,8 @@ impl Staged {
             stream_term = stream.map(|stream| hasher.stream(event.log(), tenant.as_str(), stream.as_str()));
         }
         let terms = from..self.terms.len();
-        self.events.push(StagedEvent { id: event.id, record, head, terms, stream_term });
+        let (id, carries_state) = (event.id, event.carries_state);
+        self.events.push(StagedEvent { id, carries_state, record, head, terms, stream_term });
     }
 }
 
@@ -176,12 +191,21 @@ fn removals(stream: Option<&StreamId>, events: &[EventData]) -> Result<Vec<Remov
         if stream.is_none() {
             return Err(invalid("it belongs to the stream that it removes from; name the stream".to_owned()));
         }
-        if name != TRUNCATED {
-            return Ok(Removing::Everything);
-        }
-        let truncated: Truncated = serde_json::from_slice(&event.payload)
-            .map_err(|error| invalid(format!("its data is not {{\"before\": revision}}: {error}")))?;
-        Ok(Removing::Below(truncated.before))
+        Ok(match name {
+            TRUNCATED => {
+                let truncated: Truncated = serde_json::from_slice(&event.payload)
+                    .map_err(|error| invalid(format!("its data is not {{\"before\": revision}}: {error}")))?;
+                Removing::Below(truncated.before)
+            }
+            RETENTION => Removing::Keeping(serde_json::from_slice(&event.payload).map_err(|error| {
+                invalid(format!(
+                    "its data is not {{\"max_count\": number, \"max_age_seconds\": number}}, each 1 or more and \
+                     optional: {error}"
+                ))
+            })?),
+            TRANSIENT => Removing::Anywhere,
+            _ => Removing::Everything,
+        })
     });
     Ok(removals.collect::<Result<_, _>>()?)
 }

@@ -4,8 +4,8 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Uri};
 use ledgerstone::core::{
-    Append, AppendJson, AppendedJson, Batch, BatchJson, EventJson, ExpectedRevision, LogKind, ObjectJson,
-    Problem, StreamId,
+    Append, AppendJson, AppendedJson, Batch, BatchJson, EventData, EventJson, EventStore as _,
+    ExpectedRevision, LogKind, ObjectJson, Problem, Removal, StreamId,
 };
 use ledgerstone::http::Failure;
 
@@ -14,7 +14,6 @@ use crate::api::call::{Call, NDJSON, SYSTEM};
 use crate::api::json_body::{JsonBody, WholeBody, check_is_json, malformed, read_json};
 use crate::api::parameters::Parameters;
 use crate::api::path_names::StreamName;
-use crate::api::removal;
 use crate::api::route::{Kind, Parameter, parameter};
 use crate::api::state::Api;
 
@@ -94,18 +93,9 @@ fn event_lines(body: &[u8]) -> Result<Vec<EventJson>, Failure> {
 
 async fn record(api: &Api, call: &Call, mut batch: Batch) -> Answered {
     if let Some(name) = batch.appends.iter().find_map(system_name)
-        && !(call.system && api.system_appends)
+        && !(call.system && (api.system_appends || batch.appends.iter().all(is_for_everybody)))
     {
-        match removal::event_of(&batch).filter(|_| call.system) {
-            None => return Err(refused_system(name)),
-            // What had been removed before stays so: by this very event, which answers as the first time, or by
-            // another, and then the caller's is recorded as it is.
-            Some((stream, event)) => {
-                if let Some(appended) = removal::obey(api, call, stream, event).await? {
-                    return json(&AppendedJson::from_appended(&appended));
-                }
-            }
-        }
+        return Err(refused_system(name));
     }
     if let Some(correlation) = &call.correlation {
         let events = batch.appends.iter_mut().flat_map(|append| &mut append.events);
@@ -114,7 +104,7 @@ async fn record(api: &Api, call: &Call, mut batch: Batch) -> Answered {
         }
     }
     let count = batch.events().count();
-    match api.app.events.append(batch).await {
+    match api.events(call).append(batch).await {
         Ok(appended) => {
             if !appended.repeated {
                 api.metrics.appended(count);
@@ -133,6 +123,13 @@ fn system_name(append: &Append) -> Option<&str> {
     let stream = append.stream.as_ref().filter(|stream| stream.is_system());
     let event = || append.events.iter().find(|event| event.log() == LogKind::System);
     stream.map(StreamId::as_str).or_else(|| event().map(|event| event.event_type.as_str()))
+}
+
+/// Tells whether an append has no system event but removals, which the store judges whoever asks for them.
+fn is_for_everybody(append: &Append) -> bool {
+    let is_free =
+        |event: &EventData| event.log() != LogKind::System || Removal::is_removal(event.event_type.as_str());
+    !append.stream.as_ref().is_some_and(StreamId::is_system) && append.events.iter().all(is_free)
 }
 
 /// Says that only the system writes this.

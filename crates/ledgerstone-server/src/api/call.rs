@@ -1,9 +1,9 @@
 //! What the headers of a request say: whose events, with which rights, in which form.
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
 use ledgerstone::core::{Problem, Tenant, TenantScope};
 use ledgerstone::http::{Correlation, Failure};
 
@@ -49,10 +49,18 @@ impl Call {
         let correlation = Correlation::current().filter(Correlation::is_given);
         Ok(Self {
             tenant,
-            system: headers.get(SYSTEM).is_some_and(|value| value == "true"),
+            system: means_system(headers)?,
             lines: accept.is_some_and(|accept| accept.contains(NDJSON)),
             correlation: correlation.map(|id| id.as_str().to_owned()),
         })
+    }
+}
+
+fn means_system(headers: &HeaderMap) -> Result<bool, Failure> {
+    match headers.get(SYSTEM).map(HeaderValue::as_bytes) {
+        None | Some(b"false") => Ok(false),
+        Some(b"true") => Ok(true),
+        Some(_) => Err(Problem::invalid(format!("header {SYSTEM} is true, or it is left out")).into()),
     }
 }
 

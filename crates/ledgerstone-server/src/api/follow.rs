@@ -9,9 +9,10 @@ use axum::http::{HeaderMap, HeaderValue, Uri};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use ledgerstone::core::{
-    Code, ErrorKind, EventStoreError, Frame, LogHead, LogIdentity, LogKind, LogPoint, Position, Problem,
-    Selection,
+    Code, ErrorKind, EventStore as _, EventStoreError, Frame, LogHead, LogIdentity, LogKind, LogPoint,
+    Position, Problem, Selection,
 };
+use ledgerstone::engine::Scoped;
 use ledgerstone::http::Failure;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::Instrument as _;
@@ -52,7 +53,9 @@ pub(crate) async fn follow(State(api): State<Api>, uri: Uri, headers: HeaderMap,
     check_position(&head, selection.log, selection.after)?;
     let permit = admit(&api)?;
     let (sender, receiver) = mpsc::channel(WAITING);
-    let follower = Follower { at: selection.after, selection, log: head.log, sender, caught_up: false };
+    let events = api.events(&call);
+    let follower =
+        Follower { events, at: selection.after, selection, log: head.log, sender, caught_up: false };
     // What it logs belongs to the request, which has been answered by then.
     tokio::spawn(run(api, follower, head, permit).in_current_span());
     let body = futures_util::stream::unfold(receiver, |mut receiver| async move {
@@ -75,6 +78,7 @@ fn admit(api: &Api) -> Result<OwnedSemaphorePermit, Failure> {
 }
 
 struct Follower {
+    events: Scoped,
     selection: Selection,
     log: LogIdentity,
     at: Position,
@@ -97,7 +101,7 @@ impl From<EventStoreError> for End {
 }
 
 async fn run(api: Api, mut follower: Follower, head: LogHead, _permit: OwnedSemaphorePermit) {
-    let mut changes = api.app.events.changes();
+    let mut changes = follower.events.changes();
     let sender = follower.sender.clone();
     let mut heads = Some(head.heads);
     loop {
@@ -140,7 +144,7 @@ impl Follower {
     async fn advance(&mut self, api: &Api, newest: Position) -> Result<(), End> {
         if newest > self.at {
             let selection = self.selection.clone().after(self.at).up_to(newest);
-            let mut frames = api.app.events.read(selection);
+            let mut frames = self.events.read(selection);
             while let Some(frame) = frames.try_next().await? {
                 if !frame.events.is_empty() {
                     self.caught_up = false;

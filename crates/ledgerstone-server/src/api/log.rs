@@ -5,7 +5,9 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::Uri;
 use futures_util::StreamExt as _;
-use ledgerstone::core::{CapabilitiesJson, DocumentCapabilitiesJson, Heads, LogHead, MarkJson, Position};
+use ledgerstone::core::{
+    CapabilitiesJson, DocumentCapabilitiesJson, EventStore as _, Heads, LogHead, MarkJson, Position,
+};
 use serde::Serialize;
 
 use crate::api::answer::{Answered, json};
@@ -87,7 +89,7 @@ struct Marks {
 pub(crate) async fn marks(State(api): State<Api>, uri: Uri, call: Call) -> Answered {
     let given = Parameters::of(&uri, MARKS)?;
     let prefix = given.one("prefix")?.unwrap_or_default();
-    let marks = api.app.events.marks(call.scope(), prefix).await?;
+    let marks = api.events(&call).marks(call.scope(), prefix).await?;
     json(&Marks { marks: marks.iter().map(MarkJson::from_mark).collect() })
 }
 

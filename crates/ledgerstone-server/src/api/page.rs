@@ -6,9 +6,10 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use futures_util::TryStreamExt as _;
 use ledgerstone::core::{
-    Code, Direction, ErrorKind, EventJson, EventType, Hole, LogHead, LogKind, Position, Problem,
-    RecordedEvent, Selection,
+    Code, Direction, ErrorKind, EventJson, EventStore as _, EventType, Hole, LogHead, LogKind, Position,
+    Problem, RecordedEvent, Selection,
 };
+use ledgerstone::engine::Scoped;
 use ledgerstone::http::Failure;
 
 use crate::api::answer::{Answered, unwritable, with_type};
@@ -19,6 +20,8 @@ use crate::api::state::Api;
 /// A selection to answer with one page.
 #[derive(Debug)]
 pub(crate) struct PageRequest {
+    /// Whose events.
+    pub(crate) events: Scoped,
     /// What to read.
     pub(crate) selection: Selection,
     /// Only these types, where the selection cannot say so itself; none means all.
@@ -63,10 +66,10 @@ pub(crate) async fn read_page(api: &Api, request: PageRequest) -> Result<Page, F
 }
 
 async fn read(api: &Api, request: PageRequest) -> Result<Page, Failure> {
-    let PageRequest { mut selection, types, .. } = request;
+    let PageRequest { events, mut selection, types, .. } = request;
     let started = Instant::now();
     let limit = page_limit(api, selection.limit)?;
-    let head = api.app.events.head().await?;
+    let head = events.head().await?;
     let newest = head.heads.of(selection.log);
     let end = selection.up_to.map_or(newest, |last| last.min(newest));
     selection.up_to = Some(end);
@@ -77,7 +80,7 @@ async fn read(api: &Api, request: PageRequest) -> Result<Page, Failure> {
     let mut stopped = limit == 0;
     let mut is_enough = false;
     let mut bytes = 0;
-    let mut frames = api.app.events.read(selection);
+    let mut frames = events.read(selection);
     while let Some(frame) = if stopped || is_enough { None } else { frames.try_next().await? } {
         page.read_to = frame.read_to;
         page.holes.extend(frame.holes);

@@ -116,7 +116,7 @@ pub(crate) async fn stream(
     selection.query = Query::from(item);
     let types = if by_revision { types } else { Vec::new() };
     let log = selection.log;
-    let request = PageRequest { selection, types, lines: call.lines };
+    let request = PageRequest { events: api.events(&call), selection, types, lines: call.lines };
     let page = read_page(&api, request).await?;
     if page.is_empty() {
         check_known(&api, &call, &stream).await?;
@@ -128,7 +128,8 @@ pub(crate) async fn stream(
 pub(crate) async fn log(State(api): State<Api>, uri: Uri, call: Call) -> Answered {
     let given = Parameters::of(&uri, OF_LOG)?;
     let selection = filtered(&api, &given, &call).await?;
-    answer_page(&api, PageRequest { selection, types: Vec::new(), lines: call.lines }).await
+    let events = api.events(&call);
+    answer_page(&api, PageRequest { events, selection, types: Vec::new(), lines: call.lines }).await
 }
 
 /// Reads any selection.
@@ -140,7 +141,8 @@ pub(crate) async fn query(
 ) -> Answered {
     Parameters::of(&uri, &[])?;
     let selection = selection.into_selection(call.scope());
-    answer_page(&api, PageRequest { selection, types: Vec::new(), lines: call.lines }).await
+    let events = api.events(&call);
+    answer_page(&api, PageRequest { events, selection, types: Vec::new(), lines: call.lines }).await
 }
 
 /// Makes the selection that the parameters of the log or of a follower describe.

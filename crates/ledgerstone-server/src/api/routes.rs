@@ -50,6 +50,8 @@ pub const ROUTES: &[Route] = &[
         &[], Some("Truncation"), Json("Removed"), || post(removal::truncate)),
     row("POST", "/v1/streams/{stream}/transient", "Declares that a stream may be truncated anywhere",
         &[], None, Json("Removed"), || post(removal::transient)),
+    row("PUT", "/v1/streams/{stream}/retention", "Says how much of a transient stream is kept from now on",
+        &[], Some("Retention"), Json("Removed"), || put(removal::retain)),
     row("GET", "/v1/events", "Reads the log",
         reads::OF_LOG, None, Events("EventPage"), || get(reads::log)),
     row("POST", "/v1/query", "Reads what a selection describes",

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ledgerstone::engine::Scoped;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::call::Call;
 use crate::api::http_metrics::HttpMetrics;
 use crate::app::App;
 
@@ -92,6 +94,11 @@ impl Shared {
     /// Says that all was loaded.
     pub fn set_started(&self) {
         self.started.store(true, Ordering::Release);
+    }
+
+    /// Returns the events of a caller's tenant, which is all that a handler reads, appends or removes.
+    pub(crate) fn events(&self, call: &Call) -> Scoped {
+        Scoped::new(Arc::clone(&self.app.events), call.tenant.clone())
     }
 
     /// Tells whether all was loaded.

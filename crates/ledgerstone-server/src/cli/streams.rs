@@ -1,10 +1,11 @@
-//! `ledgerstone streams`: list, show, truncate and delete them.
+//! `ledgerstone streams`: list, show, truncate, retain and delete them.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use futures_util::StreamExt as _;
-use ledgerstone::core::{RecordedEvent, Revision, Selection, StreamId, StreamState};
+use ledgerstone::core::{RecordedEvent, Retention, Revision, Selection, StreamId, StreamState};
 use ledgerstone::engine::{Scoped, StreamAdmin};
 use serde_json::{Value, json};
 
@@ -24,6 +25,8 @@ pub(super) enum Streams {
     Show(OneStream),
     /// Remove the older events of a stream, behind one that carries its state
     Truncate(Truncate),
+    /// Say how much of a transient stream is kept
+    Retain(Retain),
     /// Delete a stream for good
     Delete(Delete),
 }
@@ -48,6 +51,25 @@ pub(super) struct Truncate {
     transient: bool,
 }
 
+/// Say how much of a transient stream is kept: its newest event always, of the others those within both bounds.
+#[derive(Debug, Args)]
+pub(super) struct Retain {
+    /// The stream
+    stream: StreamId,
+    /// Keep so many of the newest events
+    #[arg(long, value_name = "EVENTS", required_unless_present_any = ["max_age", "everything"])]
+    max_count: Option<NonZeroU64>,
+    /// Keep what was recorded within so long, such as 90s, 12h or 30d
+    #[arg(long, value_name = "TIME", value_parser = age)]
+    max_age: Option<NonZeroU64>,
+    /// Keep everything from now on; what was removed stays removed
+    #[arg(long, conflicts_with_all = ["max_count", "max_age"])]
+    everything: bool,
+    /// First declare that any event of the stream may go
+    #[arg(long)]
+    transient: bool,
+}
+
 /// Delete a stream for good.
 #[derive(Debug, Args)]
 pub(super) struct Delete {
@@ -64,6 +86,7 @@ impl Streams {
             Self::List(command) => command.run(session).await,
             Self::Show(command) => show(session, command.stream).await,
             Self::Truncate(command) => command.run(session).await,
+            Self::Retain(command) => command.run(session).await,
             Self::Delete(command) => command.run(session).await,
         }
     }
@@ -105,13 +128,15 @@ async fn show(session: &mut Session, stream: StreamId) -> Result<Exit, Failure> 
         "last_type": last.as_ref().map(|event| event.event_type().to_owned()),
         "truncated_before": status.removal.before,
         "tombstoned": status.removal.tombstoned,
-        "transient": status.transient,
+        "transient": status.removal.transient,
+        "max_count": status.removal.retention.max_count,
+        "max_age_seconds": status.removal.retention.max_age_seconds,
     });
     if session.output.json {
         session.output.document(&document)?;
     } else if let Value::Object(fields) = &document {
         let names = ["stream", "category", "revision", "events", "first_at", "last_at", "last_type"];
-        let removal = ["truncated_before", "tombstoned", "transient"];
+        let removal = ["truncated_before", "tombstoned", "transient", "max_count", "max_age_seconds"];
         let shown = names.iter().chain(&removal);
         let facts: Vec<_> = shown
             .map(|name| (name.replace('_', " "), fields.get(*name).map_or_else(String::new, plain)))
@@ -145,6 +170,35 @@ impl Truncate {
         }
         answer(session, changed, "truncated", "it had been truncated there before")
     }
+}
+
+impl Retain {
+    async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
+        let opened = session.open(Access::Read).await?;
+        let admin = admin(&opened, session);
+        if self.transient {
+            admin.declare_transient(&self.stream).await?;
+        }
+        let retention = Retention { max_count: self.max_count, max_age_seconds: self.max_age };
+        let changed = admin.retain(&self.stream, retention).await?.is_some();
+        answer(session, changed, "so it is kept from now on", "it had been kept so before")
+    }
+}
+
+/// Reads a time in whole seconds with its unit.
+fn age(text: &str) -> Result<NonZeroU64, String> {
+    let unit = |unit| match unit {
+        "s" => Some(1),
+        "m" => Some(60),
+        "h" => Some(60 * 60),
+        "d" => Some(24 * 60 * 60),
+        _ => None,
+    };
+    let (number, seconds) = text.split_at(text.len() - text.chars().next_back().map_or(0, char::len_utf8));
+    let seconds = number.parse::<u64>().ok().zip(unit(seconds)).and_then(|(n, unit)| n.checked_mul(unit));
+    seconds
+        .and_then(NonZeroU64::new)
+        .ok_or_else(|| "give a whole number above 0 and its unit, such as 90s, 15m, 12h or 30d".to_owned())
 }
 
 impl Delete {

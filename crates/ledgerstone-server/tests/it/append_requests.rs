@@ -225,7 +225,9 @@ async fn removals() -> ledgerstone_testkit::conformance::CaseResult {
     let truncated = r#"{"type":"$truncated","data":{"before":2}}"#;
     append(truncated).await.problem(409, "LS0034");
     let two = format!(r#"[{truncated},{{"type":"$transient"}}]"#);
-    append(&two).await.problem(400, "LS0015");
+    append(&two).await.problem(409, "LS0034");
+    let maybe = [("ledgerstone-system", "maybe")];
+    server.call("POST", "/v1/streams/account-1", &maybe, truncated).await.problem(400, "LS0015");
     assert_eq!(server.get("/v1/head").await.json()["heads"], json!({"application": 3, "system": 0}));
     for event in [r#"{"type":"$transient"}"#, truncated] {
         let answer = append(event).await;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use ledgerstone_core::{
     BackendError, Capabilities, Clock, ErrorKind, EventStoreError, EventType, Frame, Frames, Heads,
-    IdempotenceWindow, Limits, LogIdentity, LogKind, Mark, QueryItem, Selection, TOMBSTONED, TRUNCATED,
+    IdempotenceWindow, Limits, LogIdentity, LogKind, Mark, QueryItem, RecordedEvent, Removal, Selection,
     TenantScope,
 };
 use ledgerstone_log::{LogError, LogReader, Opened, Options, Patience, RealDisk};
@@ -51,16 +51,22 @@ impl FileEvents {
 
 /// Reads what has been removed of streams, from the system events that say so.
 fn removals(reader: &LogReader, clock: &Arc<dyn Clock>) -> Result<Removals, LogError> {
-    let types = [TRUNCATED, TOMBSTONED].into_iter().filter_map(|name| EventType::new(name).ok());
+    let types = Removal::TYPES.into_iter().filter_map(|name| EventType::new(name).ok());
     let selection = Selection::query(QueryItem::types(types)).of(TenantScope::All).log(LogKind::System);
     let nothing = RwLock::new(Removals::default());
     let shared = Shared { reader: reader.clone(), clock: Arc::clone(clock), removals: nothing };
-    let mut reading = Reading::new(Cursor::new(selection, reader.heads()));
+    let read = |selection| Reading::new(Cursor::new(selection, reader.heads(), clock.now()));
+    let mut reading = read(selection);
     let mut removals = Removals::default();
     while !reading.is_done() {
         let frame = reading.frame(&shared, Patience::Wait)?;
         frame.events.iter().for_each(|event| removals.apply(event));
     }
+    let newest = |selection| -> Result<_, LogError> {
+        let frame = read(selection).frame(&shared, Patience::Wait)?;
+        Ok(frame.events.first().and_then(RecordedEvent::revision))
+    };
+    removals.complete(newest)?;
     Ok(removals)
 }
 
@@ -81,7 +87,7 @@ impl ReadLog for FileEvents {
     }
 
     fn read(&self, selection: Selection, heads: Heads) -> Frames {
-        let reading = Reading::new(Cursor::new(selection, heads));
+        let reading = Reading::new(Cursor::new(selection, heads, self.shared.clock.now()));
         let begun = Next::Begin(Arc::clone(&self.shared), Box::new(reading));
         stream::unfold(begun, |next| async move {
             match next.frame().await? {

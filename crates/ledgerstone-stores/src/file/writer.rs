@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use ledgerstone_core::{
     AppendedRange, BackendError, EventStoreError, Heads, LogIdentity, LogKind, Mark, MarkName, Position,
-    Query, QueryItem, RecordedEvent, Removal, StreamId, StreamState, Tenant, TenantScope,
+    Query, QueryItem, RecordedEvent, Removal, Revision, StreamId, StreamState, Tenant, TenantScope,
+    Timestamp,
 };
 use ledgerstone_log::{Appender, CommitError, Entry, IndexView, LogError, NewEvent, Patience, id_key};
 use uuid::Uuid;
@@ -99,9 +100,9 @@ impl Writer {
         Ok(())
     }
 
-    fn sees(&self, tenant: &Tenant, query: &Query, event: &RecordedEvent) -> bool {
+    fn sees(&self, tenant: &Tenant, query: &Query, event: &RecordedEvent, now: Timestamp) -> bool {
         let removal = event.stream().map(|stream| self.removal(event.tenant(), stream)).unwrap_or_default();
-        event.tenant() == tenant.as_str() && condition_sees(query, event, is_removed(event, removal))
+        event.tenant() == tenant.as_str() && condition_sees(query, event, is_removed(event, removal, now))
     }
 
     /// Finds where a stream stands by its newest event.
@@ -174,6 +175,25 @@ impl Ledger for Writer {
         Ok(state)
     }
 
+    fn carries_state(
+        &mut self,
+        tenant: &Tenant,
+        stream: &StreamId,
+        revision: Revision,
+    ) -> Result<bool, BackendError> {
+        let log = LogKind::Application;
+        let term = self.shared.reader.hasher().stream(log, tenant.as_str(), stream.as_str());
+        let position = self.shared.reader.index().position_of(term, revision.0, Patience::Wait);
+        let Some(position) = position.map_err(failed("look up"))? else { return Ok(false) };
+        let event = self.appender.record(log, Position(position)).map_err(failed("look up"))?;
+        let is_it = |event: &RecordedEvent| {
+            event.tenant() == tenant.as_str()
+                && event.stream() == Some(stream.as_str())
+                && event.revision() == Some(revision)
+        };
+        Ok(event.filter(is_it).is_some_and(|event| event.carries_state()))
+    }
+
     fn removal(&self, tenant: &str, stream: &str) -> Removal {
         let removing = self.removing.find(tenant, stream);
         removing.or_else(|| self.shared.removals.read().find(tenant, stream)).unwrap_or_default()
@@ -200,6 +220,7 @@ impl Ledger for Writer {
         tenant: &Tenant,
         query: &Query,
         after: Position,
+        now: Timestamp,
     ) -> Result<Option<Position>, BackendError> {
         let log = LogKind::Application;
         let range = (after.next().0, self.appender.written().of(log).0);
@@ -213,7 +234,7 @@ impl Ledger for Writer {
             log,
             |planner| planner.plan(&scope, query),
             |event| {
-                found = self.sees(tenant, query, &event).then(|| event.position());
+                found = self.sees(tenant, query, &event, now).then(|| event.position());
                 found.is_none()
             },
         )

@@ -151,6 +151,20 @@ impl Ledger for State {
         Ok(newest.map_or(StreamState::Missing, |newest| StreamState::At(Revision(newest))))
     }
 
+    fn carries_state(
+        &mut self,
+        tenant: &Tenant,
+        stream: &StreamId,
+        revision: Revision,
+    ) -> Result<bool, BackendError> {
+        let key = (LogKind::Application, tenant.clone(), stream.clone());
+        let positions = self.streams.get(&key).map(Vec::as_slice).unwrap_or_default();
+        let position = usize::try_from(revision.0).ok().and_then(|at| positions.get(at));
+        let at = position.and_then(|position| usize::try_from(position.0.checked_sub(1)?).ok());
+        let event = at.and_then(|at| self.application.get(at));
+        Ok(event.is_some_and(RecordedEvent::carries_state))
+    }
+
     fn removal(&self, tenant: &str, stream: &str) -> Removal {
         self.removals.find(tenant, stream).unwrap_or_default()
     }
@@ -166,11 +180,12 @@ impl Ledger for State {
         tenant: &Tenant,
         query: &Query,
         after: Position,
+        now: Timestamp,
     ) -> Result<Option<Position>, BackendError> {
         let after = usize::try_from(after.0).unwrap_or(usize::MAX);
         let mut newer = self.application.get(after..).unwrap_or_default().iter().rev();
         let found = newer.find(|event| {
-            let removed = is_removed(event, self.removals.of(event));
+            let removed = is_removed(event, self.removals.of(event), now);
             event.tenant() == tenant.as_str() && condition_sees(query, event, removed)
         });
         Ok(found.map(RecordedEvent::position))
@@ -251,7 +266,7 @@ impl ReadLog for MemoryEvents {
 
     fn read(&self, selection: Selection, heads: Heads) -> Frames {
         let state = Arc::clone(&self.state);
-        let cursor = Some(Cursor::new(selection, heads));
+        let cursor = Some(Cursor::new(selection, heads, self.clock.now()));
         stream::unfold(cursor, move |cursor| {
             let next = cursor.map(|mut cursor| {
                 let frame = state.read().frame(&mut cursor);

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use ledgerstone_core::{
-    Batch, Direction, EventData, EventStoreError, EventType, Frame, InvalidBatch, LogHead, LogKind, Position,
-    Removal, Selection, TOMBSTONED, TRUNCATED, TenantScope,
+    Batch, Direction, EventData, EventStoreError, EventType, Frame, LogHead, LogKind, Position, RETENTION,
+    Refusal, Removal, Revision, Selection, TOMBSTONED, TRUNCATED, TenantScope, Timestamp,
 };
+use uuid::Uuid;
 
 use super::broken::{Beneath, Mutant, Read, broken, each};
 
@@ -29,8 +30,12 @@ async fn by_newest_removal(beneath: &Beneath, selection: Selection) -> Read {
         for append in &batch.appends {
             let Some(stream) = &append.stream else { continue };
             for event in append.events.iter().filter(|event| Removal::is_removal(event.event_type.as_str())) {
-                let removal = Removal::default().after(event.event_type.as_str(), &event.payload);
-                newest.insert(stream.as_str().to_owned(), removal);
+                let recorded_at = Timestamp::UNIX_EPOCH;
+                let removal =
+                    Removal::default().after(event.event_type.as_str(), &event.payload, recorded_at);
+                if removal.before > Revision(0) || removal.tombstoned {
+                    newest.insert(stream.as_str().to_owned(), removal);
+                }
             }
         }
     }
@@ -39,7 +44,11 @@ async fn by_newest_removal(beneath: &Beneath, selection: Selection) -> Read {
     for frame in frames.iter_mut().filter(|_| application) {
         frame.events.retain(|event| {
             let removal = event.stream().and_then(|name| newest.get(name));
-            !removal.is_some_and(|removal| event.revision().is_some_and(|revision| removal.covers(revision)))
+            let covers = |removal: &Removal| {
+                let (at, revision) = (event.recorded_at(), event.revision());
+                revision.is_some_and(|revision| removal.covers(revision, at, at))
+            };
+            !removal.is_some_and(covers)
         });
     }
     Ok(frames)
@@ -84,12 +93,50 @@ fn ignoring() -> Vec<Mutant> {
             .caught_by(&["a_stream_goes_on_after_a_truncation"]),
         Mutant::new("takes a truncation beyond its stream")
             .append(broken!(|beneath, batch| match beneath.store.append(batch.clone()).await {
-                Err(EventStoreError::InvalidBatch(InvalidBatch::Name(_))) => {
+                Err(EventStoreError::Refused(Refusal::NotRemovable { .. })) => {
                     beneath.store.append(defused(batch, &[TRUNCATED])).await
                 }
                 answer => answer,
             }))
             .caught_by(&["a_truncation_beyond_the_stream_is_refused"]),
+        Mutant::new("truncates a stream whose state is lost by it")
+            .append(broken!(|beneath, mut batch| {
+                for append in &mut batch.appends {
+                    if append.events.iter().any(|event| event.event_type.as_str() == TRUNCATED) {
+                        append.events.insert(0, Removal::transient(Uuid::now_v7()));
+                    }
+                }
+                beneath.store.append(batch).await
+            }))
+            .caught_by(&["a_stream_is_truncated_only_behind_an_event_that_carries_its_state"]),
+        Mutant::new("keeps little of any stream that is told to")
+            .append(broken!(|beneath, mut batch| {
+                for append in &mut batch.appends {
+                    if append.events.iter().any(|event| event.event_type.as_str() == RETENTION) {
+                        append.events.insert(0, Removal::transient(Uuid::now_v7()));
+                    }
+                }
+                beneath.store.append(batch).await
+            }))
+            .caught_by(&["a_retention_is_of_transient_streams_only"]),
+        Mutant::new("keeps everything whatever is told")
+            .append(broken!(|beneath, batch| beneath.store.append(defused(batch, &[RETENTION])).await))
+            .caught_by(&[
+                "a_retention_keeps_so_many_of_the_newest_events",
+                "a_retention_keeps_what_is_not_too_old_and_the_newest_event",
+                "conditions_do_not_see_what_a_retention_removed",
+                "what_a_retention_removed_stays_removed",
+            ]),
+        Mutant::new("keeps an event less once reopened")
+            .read(broken!(|beneath, selection| {
+                let mut frames = beneath.read(selection).await?;
+                if let Some(Frame { events, .. }) = frames.first_mut() {
+                    events.drain(..events.len().min(1));
+                }
+                Ok(frames)
+            }))
+            .once_reopened()
+            .caught_by(&["retentions_outlive_the_store"]),
         Mutant::new("frees a unique tag with its event")
             .append(broken!(|beneath, mut batch| {
                 if let Some(condition) = &batch.condition {
@@ -105,6 +152,14 @@ fn ignoring() -> Vec<Mutant> {
                 "conditions_see_a_unique_tag_of_a_removed_event",
                 "a_unique_tag_is_free_after_nothing_but_its_position",
             ]),
+        Mutant::new("never frees a unique tag")
+            .append(broken!(|beneath, batch| {
+                let batch = each(batch, |event: &mut EventData| {
+                    event.tags.retain(|tag| !tag.as_str().starts_with("$released:"));
+                });
+                beneath.store.append(batch).await
+            }))
+            .caught_by(&["a_unique_tag_is_free_once_it_was_released"]),
         Mutant::new("removes the system events of a deleted stream")
             .read(broken!(|beneath, selection| {
                 let mut frames = beneath.read(selection).await?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ledgerstone::core::{LogKind, RecordedEvent, Removal, Timestamp};
+use ledgerstone::core::{LogKind, RecordedEvent, Removal, Revision, Timestamp};
 use uuid::Uuid;
 
 /// How many positions of a count may hold no event. The index takes in every one of them, so a position that
@@ -61,7 +61,7 @@ impl Order {
         if Removal::is_removal(event.event_type()) {
             let removed =
                 self.removals.entry(self::key(LogKind::Application, event.tenant(), stream)).or_default();
-            *removed = removed.after(event.event_type(), event.payload());
+            *removed = removed.after(event.event_type(), event.payload(), event.recorded_at());
         }
         Ok(())
     }
@@ -70,7 +70,7 @@ impl Order {
     pub(super) fn finish(self) -> Result<(), (u64, String)> {
         let is_removed = |key: &Uuid, revision: u64| {
             let removal = self.removals.get(key).copied().unwrap_or_default();
-            removal.tombstoned || revision <= removal.before.0
+            removal.explains_lack_of_what_is_before(Revision(revision))
         };
         let missing = self.gaps.iter().filter(|(key, (_, revision))| !is_removed(key, *revision));
         match missing.map(|(_, (line, revision))| (*line, *revision)).min() {

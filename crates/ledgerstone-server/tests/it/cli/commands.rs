@@ -123,6 +123,15 @@ async fn counted() -> CaseResult {
     desk.run(&["streams", "show", "c-1"]).failed(4, "LS0033");
     desk.run(&["streams", "delete", "a-1"]).failed(2, "--yes");
     desk.run(&["streams", "truncate", "a-1", "--before", "1"]).failed(3, "LS0034");
+    desk.run(&["streams", "retain", "a-1"]).failed(2, "--max-count");
+    desk.run(&["streams", "retain", "a-1", "--max-age", "30"]).failed(2, "12h");
+    desk.run(&["streams", "retain", "a-1", "--max-count", "1"]).failed(3, "LS0034");
+    desk.done(&["streams", "retain", "a-1", "--transient", "--max-count", "1", "--max-age", "30d"]);
+    let shown = desk.json(&["streams", "show", "a-1"]);
+    assert_eq!((number(&shown, "events"), number(&shown, "max_age_seconds")), (1, 2_592_000));
+    desk.done(&["streams", "retain", "a-1", "--everything"]);
+    assert_eq!(number(&desk.json(&["streams", "show", "a-1"]), "truncated_before"), 1);
+    desk.done(&["events", "verify"]);
     desk.done(&["streams", "delete", "a-1", "--yes"]);
     assert_eq!(desk.json(&["streams", "show", "a-1"])["tombstoned"], true);
     Ok(())

@@ -1,5 +1,6 @@
 //! Properties: SQLite judges and reads like the memory, through reopening and through crashes.
 
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +9,8 @@ use futures_util::StreamExt as _;
 use ledgerstone_core::{
     Append, AppendCondition, Appended, Batch, Direction, EventData, EventStoreError, EventType,
     ExpectedRevision, Heads, IdSource, LogKind, MarkChange, MarkName, Metadata, OffsetTime, Position, Query,
-    QueryItem, RecordedEvent, Refusal, Removal, Revision, Selection, StreamId, Tag, Tenant, TenantScope,
-    TimeRange, Timestamp,
+    QueryItem, RecordedEvent, Refusal, Removal, Retention, Revision, Selection, StreamId, Tag, Tenant,
+    TenantScope, TimeRange, Timestamp,
 };
 use ledgerstone_testkit::FixedClock;
 use proptest::prelude::*;
@@ -70,15 +71,16 @@ fn event(log: LogKind) -> impl Strategy<Value = EventData> {
         proptest::collection::vec(tag(), 0..3),
         source,
         occurred,
-        0..40_usize,
+        (0..40_usize, proptest::bool::weighted(0.3)),
     )
-        .prop_map(move |(half, rest, name, tags, source, occurred, size)| {
+        .prop_map(move |(half, rest, name, tags, source, occurred, (size, carries_state))| {
             let id = Uuid::from_u64_pair(half, u64::from(rest));
             let name = EventType::new(types[name]).expect("a type");
             let occurred_at = occurred.map(|at| OffsetTime::utc(Timestamp::from_micros(at)));
             EventData {
                 metadata: Metadata { source, occurred_at, ..Metadata::default() },
                 tags,
+                carries_state,
                 ..EventData::json(id, name, vec![b'x'; size])
             }
         })
@@ -96,9 +98,18 @@ fn expected() -> impl Strategy<Value = ExpectedRevision> {
 fn append() -> impl Strategy<Value = Append> {
     let events = |log| proptest::collection::vec(event(log), 1..5);
     let plain = prop_oneof![4 => events(LogKind::Application), 1 => events(LogKind::System)];
-    let removal = (any::<u64>(), 0..20_u64, 0..12_u8).prop_map(|(id, before, kind)| {
+    let removal = (any::<u64>(), 0..20_u64, 0..16_u8).prop_map(|(id, number, kind)| {
         let id = Uuid::from_u64_pair(id, 1);
-        vec![if kind == 0 { Removal::tombstone(id) } else { Removal::truncation(id, Revision(before)) }]
+        let retention = Retention {
+            max_count: NonZeroU64::new(number % 4),
+            max_age_seconds: NonZeroU64::new(u64::from(kind == 4)),
+        };
+        vec![match kind {
+            0 => Removal::tombstone(id),
+            1..=3 => Removal::transient(id),
+            4..=6 => Removal::retention(id, retention),
+            _ => Removal::truncation(id, Revision(number)),
+        }]
     });
     prop_oneof![
         12 => (stream(), expected(), plain).prop_map(|(stream, expected, events)| Append::to(stream, expected, events)),
@@ -195,6 +206,7 @@ fn op() -> impl Strategy<Value = Op> {
         12 => proptest::collection::vec(batch(), 1..6).prop_map(Op::Commit),
         2 => any::<prop::sample::Index>().prop_map(Op::Repeat),
         3 => (0..30_u64).prop_map(Op::Advance),
+        1 => (0..3_u64).prop_map(|half_seconds| Op::Advance(half_seconds * 500_000)),
         1 => Just(Op::Reopen),
         1 => Just(Op::Crash),
         8 => selection().prop_map(|selection| Op::Read(Box::new(selection))),

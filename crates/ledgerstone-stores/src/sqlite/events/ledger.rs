@@ -2,7 +2,7 @@
 
 use ledgerstone_core::{
     AppendedRange, BackendError, Heads, LogIdentity, LogKind, Mark, MarkName, Position, Query, RecordedEvent,
-    Removal, StreamId, StreamState, Tenant, TenantScope,
+    Removal, Revision, StreamId, StreamState, Tenant, TenantScope, Timestamp,
 };
 use rusqlite::params;
 use uuid::Uuid;
@@ -13,6 +13,7 @@ use crate::sqlite::events::checksum::checksum;
 use crate::sqlite::events::id_index::id_key;
 use crate::sqlite::events::marks;
 use crate::sqlite::events::plan::{Planner, Source, Walk};
+use crate::sqlite::events::reading::position_of;
 use crate::sqlite::events::records::{as_sql, damaged, table};
 use crate::sqlite::events::tail::{Entry, Key};
 use crate::sqlite::events::writer::Writer;
@@ -44,6 +45,24 @@ impl Ledger for Writer {
         Ok(state)
     }
 
+    fn carries_state(
+        &mut self,
+        tenant: &Tenant,
+        stream: &StreamId,
+        revision: Revision,
+    ) -> Result<bool, BackendError> {
+        let log = LogKind::Application;
+        let term = self.shared.hasher.stream(log, tenant.as_str(), stream.as_str());
+        let Some(position) = position_of(&self.shared, &self.connection, log, term, revision.0)? else {
+            return Ok(false);
+        };
+        let event = self.record(log, position)?;
+        let is_it = event.tenant() == tenant.as_str()
+            && event.stream() == Some(stream.as_str())
+            && event.revision() == Some(revision);
+        Ok(is_it && event.carries_state())
+    }
+
     fn removal(&self, tenant: &str, stream: &str) -> Removal {
         let removing = self.removing.find(tenant, stream);
         removing.or_else(|| self.shared.removals.read().find(tenant, stream)).unwrap_or_default()
@@ -71,6 +90,7 @@ impl Ledger for Writer {
         tenant: &Tenant,
         query: &Query,
         after: Position,
+        now: Timestamp,
     ) -> Result<Option<Position>, BackendError> {
         // A condition on all events has no plan: it must not cost a tenant without any a look at the log.
         if !self.shared.tenants.read().contains(tenant) {
@@ -85,13 +105,13 @@ impl Ledger for Writer {
             walk,
             |planner| planner.plan(&scope, query),
             |event| {
-                found = self.sees(tenant, query, &event).then(|| event.position());
+                found = self.sees(tenant, query, &event, now).then(|| event.position());
                 found.is_none()
             },
         )?;
         if !planned {
             table(log).each_after(&self.connection, after.0, |_, event| {
-                found = self.sees(tenant, query, &event).then(|| event.position());
+                found = self.sees(tenant, query, &event, now).then(|| event.position());
                 found.is_none()
             })?;
         }
@@ -189,9 +209,9 @@ impl Writer {
         record.ok_or_else(|| damaged(position, "it is not there"))
     }
 
-    fn sees(&self, tenant: &Tenant, query: &Query, event: &RecordedEvent) -> bool {
+    fn sees(&self, tenant: &Tenant, query: &Query, event: &RecordedEvent, now: Timestamp) -> bool {
         let removal = event.stream().map(|stream| self.removal(event.tenant(), stream)).unwrap_or_default();
-        event.tenant() == tenant.as_str() && condition_sees(query, event, is_removed(event, removal))
+        event.tenant() == tenant.as_str() && condition_sees(query, event, is_removed(event, removal, now))
     }
 
     fn put_tenant(&self, tenant: &Tenant) -> Result<(), BackendError> {

@@ -1,8 +1,8 @@
 //! What is read from the file when the events are opened.
 
 use ledgerstone_core::{
-    BackendError, EventType, Heads, IdSource, LogIdentity, LogKind, QueryItem, RecordedEvent, Selection,
-    TOMBSTONED, TRUNCATED, Tenant, TenantScope,
+    BackendError, EventType, Heads, IdSource, LogIdentity, LogKind, QueryItem, RecordedEvent, Removal,
+    Selection, Tenant, TenantScope,
 };
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use uuid::Uuid;
@@ -141,14 +141,20 @@ pub(crate) fn removals(
     connection: &Connection,
     heads: Heads,
 ) -> Result<Removals, BackendError> {
-    let types = [TRUNCATED, TOMBSTONED].into_iter().filter_map(|name| EventType::new(name).ok());
+    let types = Removal::TYPES.into_iter().filter_map(|name| EventType::new(name).ok());
     let selection = Selection::query(QueryItem::types(types)).of(TenantScope::All).log(LogKind::System);
-    let mut reading = Reading::new(Cursor::new(selection, heads));
+    let read = |selection| Reading::new(Cursor::new(selection, heads, shared.clock.now()));
+    let mut reading = read(selection);
     let mut removals = Removals::default();
     while !reading.is_done() {
         let frame = reading.frame(shared, connection)?;
         frame.events.iter().for_each(|event| removals.apply(event));
     }
+    let newest = |selection| -> Result<_, BackendError> {
+        let frame = read(selection).frame(shared, connection)?;
+        Ok(frame.events.first().and_then(RecordedEvent::revision))
+    };
+    removals.complete(newest)?;
     Ok(removals)
 }
 

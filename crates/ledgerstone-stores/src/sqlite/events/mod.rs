@@ -113,7 +113,7 @@ impl ReadLog for SqliteEvents {
     }
 
     fn read(&self, selection: Selection, heads: Heads) -> Frames {
-        let reading = Reading::new(Cursor::new(selection, heads));
+        let reading = Reading::new(Cursor::new(selection, heads, self.shared.clock.now()));
         let begun = Next::Begin(Arc::clone(&self.shared), Box::new(reading));
         stream::unfold(begun, |next| async move {
             match next.frame().await? {

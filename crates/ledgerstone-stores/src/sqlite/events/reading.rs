@@ -213,7 +213,7 @@ impl Reading {
         let removal = shared.removals.read().find(tenant, stream.as_str());
         match removal {
             Some(removal) if exact && removal.tombstoned => Ok(u64::MAX),
-            Some(removal) if exact => Ok(find(removal.before)?.unwrap_or_default()),
+            Some(removal) if exact => Ok(find(removal.floor())?.unwrap_or_default()),
             _ => Ok(0),
         }
     }
@@ -264,7 +264,7 @@ impl Budget {
 }
 
 /// Finds where a revision of a stream stands, if the index can tell.
-fn position_of(
+pub(super) fn position_of(
     shared: &Shared,
     connection: &Connection,
     log: LogKind,

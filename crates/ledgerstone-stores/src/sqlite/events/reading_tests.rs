@@ -29,6 +29,8 @@ async fn fill(store: &dyn EventStore) {
         store.append(append(stream, event)).await.expect("appends");
     }
     let truncation = Removal::truncation(Uuid::from_u128(u128::MAX), Revision(REMOVED));
+    let transient = Removal::transient(Uuid::from_u128(u128::MAX - 1));
+    store.append(append("gone-1", transient)).await.expect("may be truncated");
     store.append(append("gone-1", truncation)).await.expect("truncates");
 }
 

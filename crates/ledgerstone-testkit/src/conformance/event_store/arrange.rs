@@ -1,13 +1,14 @@
 //! What cases append and how they read it back.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use ledgerstone_core::{
     Append, AppendCondition, Appended, Batch, Direction, EventData, EventStore, EventStoreError, EventType,
-    ExpectedRevision, MarkName, Position, Query, QueryItem, RecordedEvent, Refusal, Removal, Revision,
-    Selection, StreamId, Tag, Tenant,
+    ExpectedRevision, MarkName, Position, Query, QueryItem, RecordedEvent, Refusal, Removal, Retention,
+    Revision, Selection, StreamId, Tag, Tenant,
 };
 use uuid::Uuid;
 
@@ -67,8 +68,24 @@ pub(super) fn one(name: &str, event: EventData) -> Batch {
     Batch::of(Append::to(stream(name), ExpectedRevision::Any, vec![event]))
 }
 
+/// Truncates a stream, which becomes transient by it, so that it may be truncated anywhere.
 pub(super) fn truncation(name: &str, before: u64) -> Batch {
-    one(name, Removal::truncation(Uuid::now_v7(), Revision(before)))
+    let truncated = Removal::truncation(Uuid::now_v7(), Revision(before));
+    removing(name, vec![Removal::transient(Uuid::now_v7()), truncated])
+}
+
+/// Keeps so much of a stream, which becomes transient by it.
+pub(super) fn retention(name: &str, retention: Retention) -> Batch {
+    let retained = Removal::retention(Uuid::now_v7(), retention);
+    removing(name, vec![Removal::transient(Uuid::now_v7()), retained])
+}
+
+pub(super) fn removing(name: &str, events: Vec<EventData>) -> Batch {
+    Batch::of(Append::to(stream(name), ExpectedRevision::Any, events))
+}
+
+pub(super) fn keeping(max_count: u64) -> Retention {
+    Retention { max_count: NonZeroU64::new(max_count), ..Retention::default() }
 }
 
 pub(super) fn tombstone(name: &str) -> Batch {

@@ -1,15 +1,17 @@
 //! Promise 15: what was acknowledged is there after the store was opened again.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use ledgerstone_core::ExpectedRevision::{Any, At, NoStream};
 use ledgerstone_core::{
-    Batch, Clock, EventStore, LogKind, MarkChange, Position, Revision, Selection, TenantScope, Timestamp,
+    Batch, Clock, EventStore, LogKind, MarkChange, Position, Retention, Revision, Selection, TenantScope,
+    Timestamp,
 };
 
 use super::arrange::{
-    Cases, Events, FreshEvents, append, batch, by_tag, mark_name, one, read, read_all, read_stream, refused,
-    tagged, tombstone, truncation, under, write,
+    Cases, Events, FreshEvents, append, batch, by_tag, keeping, mark_name, one, read, read_all, read_stream,
+    refused, retention, tagged, tombstone, truncation, under, write,
 };
 use crate::conformance::case::{CaseResult, cases};
 
@@ -20,6 +22,7 @@ pub(super) fn cases() -> Cases {
         15: the_log_stays_the_same_log_and_goes_on if durable,
         15: marks_outlive_the_store if durable,
         15: removals_outlive_the_store if durable,
+        15: retentions_outlive_the_store if durable,
         15: repetitions_are_known_after_the_store_was_opened_again if durable,
         15: guards_and_conditions_hold_after_the_store_was_opened_again if durable,
         15: time_does_not_fall_after_the_store_was_opened_again if durable,
@@ -90,6 +93,26 @@ async fn removals_outlive_the_store(fresh: FreshEvents) -> CaseResult {
     assert_eq!(kept.positions(), [3]);
     assert_eq!(kept.holes.into_iter().collect::<Vec<_>>(), [1, 2, 4]);
     refused(&fresh.store, batch("b-1", Any, &["late"])).await?;
+    Ok(())
+}
+
+/// Promise 15. What is kept goes on by the number and the age, and what went stays away.
+async fn retentions_outlive_the_store(fresh: FreshEvents) -> CaseResult {
+    let minute = Retention { max_age_seconds: NonZeroU64::new(60), max_count: None };
+    fresh.store.append(batch("a-1", Any, &["one", "two", "three"])).await?;
+    fresh.store.append(retention("a-1", keeping(2))).await?;
+    fresh.store.append(batch("b-1", Any, &["one"])).await?;
+    fresh.store.append(retention("b-1", minute)).await?;
+    fresh.clock.advance(Duration::from_secs(90));
+    fresh.store.append(batch("b-1", Any, &["two"])).await?;
+    fresh.store.append(retention("b-1", Retention::default())).await?;
+
+    let fresh = fresh.reopened().await?;
+
+    assert_eq!(read_stream(&fresh.store, "a-1").await?.revisions(), [1, 2]);
+    assert_eq!(read_stream(&fresh.store, "b-1").await?.revisions(), [1]);
+    write(&fresh.store, "a-1", &["four"]).await?;
+    assert_eq!(read_stream(&fresh.store, "a-1").await?.revisions(), [2, 3]);
     Ok(())
 }
 

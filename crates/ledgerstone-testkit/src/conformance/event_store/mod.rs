@@ -14,6 +14,7 @@ mod numbering;
 mod random_history;
 mod removal;
 mod repetition;
+mod retention;
 mod selecting;
 mod settled;
 mod tenants;
@@ -40,6 +41,7 @@ pub fn suite() -> Suite<Arc<dyn EventStore>> {
         random_history::cases(),
         awake::cases(),
         removal::cases(),
+        retention::cases(),
         marks::cases(),
         tenants::cases(),
         limits::cases(),

@@ -2,15 +2,16 @@
 
 use ledgerstone_core::ExpectedRevision::{Any, At, NoStream, StreamExists};
 use ledgerstone_core::{
-    Append, Batch, EventStoreError, LogKind, Position, Query, QueryItem, Refusal, Removal, Revision,
-    Selection, StreamState, Tag,
+    Append, Batch, EventData, LogKind, Position, Query, QueryItem, Refusal, Removal, Revision, Selection,
+    StreamState, Tag,
 };
+use uuid::Uuid;
 
 use super::arrange::{
     Cases, Events, FreshEvents, append, batch, by_tag, by_type, event, one, read, read_all, read_stream,
-    refused, stream, tagged, tombstone, truncation, under, write,
+    refused, removing, stream, tagged, tombstone, truncation, under, write,
 };
-use crate::conformance::case::{CaseResult, cases};
+use crate::conformance::case::{CaseError, CaseResult, cases};
 
 pub(super) fn cases() -> Cases {
     cases![
@@ -19,12 +20,14 @@ pub(super) fn cases() -> Cases {
         10: a_truncation_never_takes_less_than_an_earlier_one,
         10: a_truncation_holds_together_with_the_state_that_it_stands_behind,
         10: a_truncation_beyond_the_stream_is_refused,
+        10: a_stream_is_truncated_only_behind_an_event_that_carries_its_state,
         10: a_deleted_stream_is_not_read_and_takes_no_more_events,
         10: removed_events_are_reported_as_holes,
         10: holes_keep_to_the_bounds_of_the_reading,
         10: conditions_do_not_see_removed_events,
         10: conditions_see_a_unique_tag_of_a_removed_event,
         10: a_unique_tag_is_free_after_nothing_but_its_position,
+        10: a_unique_tag_is_free_once_it_was_released,
         10: heads_and_positions_never_go_back,
         10: system_events_are_never_removed,
         10: a_limit_counts_what_is_left,
@@ -96,7 +99,7 @@ async fn a_truncation_holds_together_with_the_state_that_it_stands_behind(fresh:
         let mut state = event("put");
         state.carries_state = true;
         let mut whole = Batch::of(Append::to(stream("a-1"), expected, vec![state]));
-        let id = uuid::Uuid::now_v7();
+        let id = Uuid::now_v7();
         whole.appends.push(Append::to(stream("a-1"), Any, vec![Removal::truncation(id, Revision(2))]));
         whole
     };
@@ -111,10 +114,46 @@ async fn a_truncation_holds_together_with_the_state_that_it_stands_behind(fresh:
 async fn a_truncation_beyond_the_stream_is_refused(fresh: FreshEvents) -> CaseResult {
     let store = fresh.store;
     write(&store, "a-1", &["one", "two"]).await?;
-    let answer = store.append(truncation("a-1", 3)).await;
-    assert!(matches!(answer, Err(EventStoreError::InvalidBatch(_))), "got {answer:?}");
+    must_be_kept(&store, truncation("a-1", 3)).await?;
     write(&store, "a-1", &["three"]).await?;
     assert_eq!(read_stream(&store, "a-1").await?.revisions(), [0, 1, 2]);
+    Ok(())
+}
+
+/// Appends a removal that must be refused since events would be lost.
+pub(super) async fn must_be_kept(store: &Events, removal: Batch) -> CaseResult {
+    let refusal = refused(store, removal).await?;
+    assert!(matches!(refusal, Refusal::NotRemovable { .. }), "got {refusal:?}");
+    Ok(())
+}
+
+/// Promise 10. Its state would be lost; whatever was recorded of it stays.
+async fn a_stream_is_truncated_only_behind_an_event_that_carries_its_state(fresh: FreshEvents) -> CaseResult {
+    let store = fresh.store;
+    let cut = |before| vec![Removal::truncation(Uuid::now_v7(), Revision(before))];
+    let mut state = event("put");
+    state.carries_state = true;
+    write(&store, "a-1", &["one", "two"]).await?;
+    store.append(one("a-1", state)).await?;
+    write(&store, "a-1", &["four"]).await?;
+    for before in [1, 3, 4] {
+        must_be_kept(&store, removing("a-1", cut(before))).await?;
+    }
+    // Neither does an event beside it help that carries nothing.
+    let mut beside = batch("a-1", Any, &["five"]);
+    beside.appends.push(Append::to(stream("a-1"), Any, cut(4)));
+    must_be_kept(&store, beside).await?;
+    assert_eq!(read_stream(&store, "a-1").await?.revisions(), [0, 1, 2, 3]);
+    assert_eq!(store.head().await?.heads.system, Position::START);
+
+    store.append(removing("a-1", cut(2))).await?;
+    assert_eq!(read_stream(&store, "a-1").await?.types(), ["put", "four"]);
+    // What is removed already is not judged again.
+    store.append(removing("a-1", cut(1))).await?;
+    let transient = vec![Removal::transient(Uuid::now_v7())];
+    store.append(removing("a-1", transient)).await?;
+    store.append(removing("a-1", cut(4))).await?;
+    assert!(read_stream(&store, "a-1").await?.events.is_empty());
     Ok(())
 }
 
@@ -231,6 +270,33 @@ async fn a_unique_tag_is_free_after_nothing_but_its_position(fresh: FreshEvents)
     Ok(())
 }
 
+/// Promise 10. Until somebody takes the value again; the event that released it may be gone meanwhile.
+async fn a_unique_tag_is_free_once_it_was_released(fresh: FreshEvents) -> CaseResult {
+    let store = fresh.store;
+    let with = |kind: &str, tags: Vec<Tag>| EventData { tags, ..event(kind) };
+    let (ada, freed) = (Tag::unique("mail", "ada")?, Tag::released("mail", "ada")?);
+    let vip = tagged("noted", &["vip"]);
+    let takes = |name: &str| {
+        let query = Query::any_of([QueryItem::tags([ada.clone()]), QueryItem::tags([Tag::new("vip")?])]);
+        let taking = one(name, with("opened", vec![ada.clone()]));
+        Ok::<_, CaseError>(under(query, Position::START, taking))
+    };
+    store.append(takes("a-1")?).await?;
+    refused(&store, takes("b-1")?).await?;
+    store.append(one("c-1", with("moved", vec![Tag::released("mail", "bob")?]))).await?;
+    refused(&store, takes("b-1")?).await?;
+    store.append(one("a-1", with("moved", vec![freed]))).await?;
+    store.append(tombstone("a-1")).await?;
+    store.append(takes("b-1")?).await?;
+    let refusal = refused(&store, takes("c-1")?).await?;
+    assert_eq!(refusal, Refusal::ConditionFailed { position: Position(4) });
+    // A release frees its value, and nothing else of the condition.
+    store.append(one("b-1", with("moved", vec![Tag::released("mail", "ada")?]))).await?;
+    store.append(one("c-1", vip)).await?;
+    refused(&store, takes("c-1")?).await?;
+    Ok(())
+}
+
 /// Promise 10. Not even when everything was removed.
 async fn heads_and_positions_never_go_back(fresh: FreshEvents) -> CaseResult {
     let store = fresh.store;
@@ -256,7 +322,7 @@ async fn system_events_are_never_removed(fresh: FreshEvents) -> CaseResult {
     store.append(truncation("a-1", 1)).await?;
     store.append(tombstone("a-1")).await?;
     let system = read(&store, Selection::stream(stream("a-1")).log(LogKind::System)).await?;
-    assert_eq!(system.types(), ["$noted", "$truncated", "$tombstoned"]);
+    assert_eq!(system.types(), ["$noted", "$transient", "$truncated", "$tombstoned"]);
     assert!(system.holes.is_empty());
     Ok(())
 }
