@@ -28,6 +28,9 @@ pub(crate) struct Load {
     tephra: Option<f64>,
 }
 
+/// Our own store, whose segments grow with each commit rather than having their size before.
+const GROWN: &str = "the same with growing segments";
+
 const LOADS: [Load; 6] = [
     load("singles-64", (64, 1, true), Some(0.7), Some(1.0)),
     load("singles-256", (256, 1, true), Some(0.6), Some(1.1)),
@@ -54,11 +57,15 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, rows: &mut Vec<Row>) -
     // One thread for whoever appends, as the writer has one: this leaves a machine of two cores to both.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ours = runtime.block_on(LedgerstoneStore::open(&folder.join("ledgerstone"), ""))?;
+    let grown = runtime.block_on(LedgerstoneStore::open(&folder.join("unsized"), "?presized=no"))?;
     let tephra = TephraStore::open(&folder.join("tephra"))?;
     let growing = PlainLog::begin(&folder.join("growing"), Sizing::Growing)?;
     let filled = PlainLog::begin(&folder.join("filled"), Sizing::Filled)?;
     if settings.runs("ledgerstone") {
         fill(&runtime, &ours, settings.events)?;
+    }
+    if settings.runs(GROWN) {
+        fill(&runtime, &grown, settings.events)?;
     }
     if settings.runs("tephra") {
         fill(&runtime, &tephra, settings.events)?;
@@ -73,6 +80,7 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, rows: &mut Vec<Row>) -
         let length = settings.length;
         let mut runners = vec![Runner::new("ledgerstone", || window(&runtime, &ours, load, length))];
         if load.plain.is_some() {
+            runners.push(Runner::new(GROWN, || window(&runtime, &grown, load, length)));
             runners.push(Runner::new("plain, growing", || window(&runtime, &growing, load, length)));
             runners.push(Runner::new("plain, filled", || window(&runtime, &filled, load, length)));
         }
@@ -80,13 +88,15 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, rows: &mut Vec<Row>) -
             runners.push(Runner::new("tephra", || window(&runtime, &tephra, load, length)));
         }
         let measured = interleave(settings, true, &mut runners)?;
-        for (bar, against) in [(load.plain, "plain"), (load.tephra, "tephra")] {
+        let told = load.plain.map(|_| Bar::Told);
+        let bars = [(load.plain.map(Bar::Ratio), "plain"), (load.tephra.map(Bar::Ratio), "tephra")];
+        for (bar, against) in bars.into_iter().chain([(told, GROWN)]) {
             let Some(bar) = bar else { continue };
             let of = |rates: &&Rates| rates.name == "ledgerstone" || rates.name.starts_with(against);
             let row = Row {
                 name: format!("{} against {against}", load.name),
                 unit: "events/s",
-                bar: Bar::Ratio(bar),
+                bar,
                 measured: measured.iter().filter(of).cloned().collect(),
             };
             row.print()?;
@@ -94,6 +104,7 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, rows: &mut Vec<Row>) -
         }
     }
     runtime.block_on(ours.close());
+    runtime.block_on(grown.close());
     tephra.close();
     growing.close();
     filled.close();

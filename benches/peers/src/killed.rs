@@ -43,7 +43,8 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, rows: &mut Vec<Row>) -
     };
     if settings.wants(DISK) {
         let events = rounds(settings.events).take(10).flatten();
-        let (count, bytes) = events.fold((0_u64, 0), |(count, bytes), fact| (count + 1, bytes + fact.bytes()));
+        let (count, bytes) =
+            events.fold((0_u64, 0), |(count, bytes), fact| (count + 1, bytes + fact.bytes()));
         let given = settings.events as f64 * 10.0 * bytes as f64 / count as f64;
         add(DISK, "times what was given", 1.25, vec![disk_bytes(&folder)? as f64 / given])?;
     }

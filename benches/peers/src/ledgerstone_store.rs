@@ -93,10 +93,7 @@ impl Engine for LedgerstoneStore {
 fn event(fact: Fact, event_type: EventType) -> Result<EventData> {
     let mut event = EventData::json(fact.id, event_type, fact.payload);
     event.tags = vec![Tag::new(fact.tag)?];
-    event.metadata = Metadata {
-        actor: Some(ACTOR.to_owned()),
-        causation: Some(fact.causation),
-        ..Metadata::default()
-    };
+    event.metadata =
+        Metadata { actor: Some(ACTOR.to_owned()), causation: Some(fact.causation), ..Metadata::default() };
     Ok(event)
 }

@@ -54,8 +54,7 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, rows: &mut Vec<Row>) -
 /// Makes batches in which every stream gets an event in each round.
 pub(crate) fn rounds(streams: u64) -> impl Iterator<Item = Vec<Fact>> {
     let mut facts = Facts::new(1);
-    let mut batch = move |first: u64| {
-        (first..streams.min(first + 100)).map(|number| facts.of_stream(number)).collect()
-    };
+    let mut batch =
+        move |first: u64| (first..streams.min(first + 100)).map(|number| facts.of_stream(number)).collect();
     (0..EVENTS_A_STREAM).flat_map(move |_| (0..streams).step_by(100)).map(move |first| batch(first))
 }

@@ -102,7 +102,9 @@ impl PlainLog {
             let held = self.held.read();
             let positions = held.streams.get(&hash(stream)).map(Vec::as_slice).unwrap_or_default();
             let places = positions.iter().map(|position| held.places[*position as usize]);
-            places.map(|(segment, at, size)| (Arc::clone(&held.segments[segment as usize]), at, size)).collect()
+            places
+                .map(|(segment, at, size)| (Arc::clone(&held.segments[segment as usize]), at, size))
+                .collect()
         };
         let mut events = Vec::with_capacity(places.len());
         for (file, at, size) in places {

@@ -37,6 +37,8 @@ pub(crate) enum Bar {
     Ratio(f64),
     /// No more than this.
     AtMost(f64),
+    /// Nothing: the ratio is only told.
+    Told,
 }
 
 /// A line of the report, and whether it is missed.
@@ -50,11 +52,7 @@ pub(crate) struct Row {
 }
 
 /// Runs everybody in turn, in as many rounds as are set; a first one is not counted where `warm` is wanted.
-pub(crate) fn interleave(
-    settings: &Settings,
-    warm: bool,
-    runners: &mut [Runner<'_>],
-) -> Result<Vec<Rates>> {
+pub(crate) fn interleave(settings: &Settings, warm: bool, runners: &mut [Runner<'_>]) -> Result<Vec<Rates>> {
     let of = |runner: &Runner<'_>| Rates { name: runner.name, rates: Vec::new(), cpu: Vec::new() };
     let mut measured: Vec<_> = runners.iter().filter(|one| settings.runs(one.name)).map(of).collect();
     for round in 0..settings.windows + usize::from(warm) {
@@ -85,7 +83,7 @@ impl Row {
         let Some((ours, others)) = self.measured.split_first() else { return Vec::new() };
         let fastest = others.iter().max_by(|one, other| median(&one.rates).total_cmp(&median(&other.rates)));
         match (self.bar, fastest) {
-            (Bar::Ratio(_), Some(fastest)) => {
+            (Bar::Ratio(_) | Bar::Told, Some(fastest)) => {
                 ours.rates.iter().zip(&fastest.rates).map(|(ours, other)| ours / other.max(1e-9)).collect()
             }
             _ => ours.rates.clone(),
@@ -98,6 +96,7 @@ impl Row {
         match self.bar {
             Bar::Ratio(bar) => judged.iter().all(|ratio| *ratio < bar),
             Bar::AtMost(bar) => judged.iter().all(|value| *value > bar),
+            Bar::Told => false,
         }
     }
 
@@ -114,6 +113,7 @@ impl Row {
         let verdict = if self.is_missed() { "missed" } else { "held" };
         match self.bar {
             Bar::Ratio(bar) => write!(line, " | {} | {bar} {verdict} |", spread(&self.judged(), false))?,
+            Bar::Told => write!(line, " | {} | none |", spread(&self.judged(), false))?,
             Bar::AtMost(bar) => write!(line, " | | at most {bar} {verdict} |")?,
         }
         let mut out = std::io::stdout().lock();

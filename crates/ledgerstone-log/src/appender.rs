@@ -424,10 +424,12 @@ fn write_segment(shared: &Shared, name: &str, bytes: &[u8]) -> Result<Arc<dyn Di
     let _ = disk.remove(&partial);
     let file = disk.create(&partial).map_err(LogError::disk("creating", name)).map_err(certain)?;
     file.write_at(0, bytes).map_err(LogError::disk("writing", name)).map_err(certain)?;
-    // A file that has its size already is synced in fewer steps; the zeros take no room until they are written.
-    file.set_size(shared.options.segment_bytes.max(bytes.len() as u64))
-        .map_err(LogError::disk("sizing", name))
-        .map_err(certain)?;
+    if shared.options.presized {
+        // A file that has its size already is synced in fewer steps; the zeros take no room until they are written.
+        file.set_size(shared.options.segment_bytes.max(bytes.len() as u64))
+            .map_err(LogError::disk("sizing", name))
+            .map_err(certain)?;
+    }
     file.sync().map_err(LogError::disk("syncing", name)).map_err(certain)?;
     let named = disk.rename(&partial, name).and_then(|()| disk.sync_names());
     named.map_err(|source| {

@@ -19,6 +19,8 @@ use crate::terms::TermHasher;
 pub struct Options {
     /// About how large a segment grows.
     pub segment_bytes: u64,
+    /// Whether a segment has its size before it is written to, rather than growing with each commit.
+    pub presized: bool,
     /// How many bytes the tables of places of closed segments take in memory at most.
     pub places_bytes: usize,
     /// How many closed segments are kept open at most.
@@ -35,6 +37,7 @@ impl Options {
         let mebi = 1024 * 1024;
         Self {
             segment_bytes: 64 * mebi,
+            presized: true,
             places_bytes: 48 * mebi as usize,
             open_segments: 256,
             background: true,

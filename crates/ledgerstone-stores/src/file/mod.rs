@@ -41,6 +41,8 @@ pub(crate) const ADAPTER: Adapter = Adapter {
 
 /// How large a segment grows, in bytes.
 const SEGMENT_BYTES: &str = "segment_bytes";
+/// Whether a segment has its size before it is written to: `yes`, unless told, or `no`.
+const PRESIZED: &str = "presized";
 /// The sizes that a segment may have: smaller ones cost a file for every few events, larger ones memory.
 const SEGMENT_SIZES: RangeInclusive<u64> = 4 * 1024..=1024 * 1024 * 1024;
 
@@ -52,6 +54,14 @@ fn segment_bytes(text: &str) -> Result<u64, BackendError> {
             format!("{SEGMENT_BYTES} is {text:?}; give a number of bytes from {least} to {most}"),
         )
     })
+}
+
+fn presized(text: &str) -> Result<bool, BackendError> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err(misplaced(BACKEND, format!("{PRESIZED} is {text:?}; say yes or no"))),
+    }
 }
 
 /// Returns where the documents stand in a folder.
@@ -86,7 +96,7 @@ fn open(locator: Locator, resources: Resources) -> BoxFuture<'static, Result<Bac
 }
 
 fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, BackendError> {
-    check_parameters(BACKEND, locator, &[SEGMENT_BYTES])?;
+    check_parameters(BACKEND, locator, &[SEGMENT_BYTES, PRESIZED])?;
     if locator.place().is_empty() {
         return Err(misplaced(BACKEND, "the locator names no folder; write it like file:./data"));
     }
@@ -103,6 +113,9 @@ fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, Backen
     let mut options = Options::new(Arc::clone(&resources.ids));
     if let Some(bytes) = locator.parameter(SEGMENT_BYTES) {
         options.segment_bytes = segment_bytes(bytes)?;
+    }
+    if let Some(text) = locator.parameter(PRESIZED) {
+        options.presized = presized(text)?;
     }
     let clock = Arc::clone(&resources.clock);
     let events = Arc::new(FileEvents::open(&log(&folder), clock, options)?);

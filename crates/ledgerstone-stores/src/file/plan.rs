@@ -81,11 +81,11 @@ impl Planner<'_> {
         for tenant in tenants {
             for item in query.items() {
                 let terms = self.hasher.of_item(self.log, tenant.as_str(), item);
-                let lists = |terms: Vec<u64>| terms.into_iter().map(|term| self.list(term)).collect();
-                sources.push(if terms.all.is_empty() {
-                    Source::Any(lists(terms.any))
-                } else {
-                    Source::All(lists(terms.all))
+                let lists = |terms: &[u64]| terms.iter().map(|term| self.list(*term)).collect();
+                sources.push(match (terms.all.as_slice(), terms.any.as_slice()) {
+                    ([term], _) | ([], [term]) => self.list(*term),
+                    ([], any) => Source::Any(lists(any)),
+                    (all, _) => Source::All(lists(all)),
                 });
             }
         }

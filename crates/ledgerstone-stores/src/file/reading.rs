@@ -154,8 +154,11 @@ impl Reading {
 
     /// Turns times and revisions into positions.
     fn narrow(&mut self, shared: &Shared, patience: Patience) -> Result<(), LogError> {
+        let Selection { recorded: span, from_revision, to_revision, .. } = self.cursor.selection;
+        if span.is_all() && from_revision.is_none() && to_revision.is_none() {
+            return Ok(());
+        }
         let selection = self.cursor.selection.clone();
-        let span = selection.recorded;
         if (span.from.is_some() || span.to.is_some()) && patience == Patience::OnlyCached {
             return Err(LogError::WouldWait);
         }
