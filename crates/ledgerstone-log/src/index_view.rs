@@ -174,7 +174,7 @@ impl IndexView {
 
     /// Says that a term will be looked up, so that the disk can fetch what is needed together.
     pub fn will_look_up(&self, term: u64) {
-        for run in self.runs.iter().filter(|run| run.run.may_hold_term(term)) {
+        for run in &self.runs {
             run.run.will_read(term);
         }
     }

@@ -128,6 +128,7 @@ impl WriterEnd {
 impl Drop for WriterEnd {
     fn drop(&mut self) {
         self.queue.close();
-        self.queue.gathered.lock().batches.clear();
+        // Dropped outside the lock, since it wakes those who wait.
+        drop(std::mem::take(&mut self.queue.gathered.lock().batches));
     }
 }

@@ -129,6 +129,9 @@ impl Next {
                 let at_once = reading.is_selective().then(|| reading.frame(&shared, Patience::OnlyCached));
                 let read = match at_once {
                     None | Some(Err(LogError::WouldWait)) => {
+                        if at_once.is_some() {
+                            reading.announce(&shared);
+                        }
                         joined(read_ahead(Arc::clone(&shared), reading).await)
                     }
                     Some(read) => read.map(|frame| (frame, reading)).map_err(failed("read")),

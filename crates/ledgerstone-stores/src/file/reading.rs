@@ -20,11 +20,13 @@ pub(crate) struct Reading {
     cursor: Cursor,
     /// Whether the bounds of the selection were turned into positions.
     narrowed: bool,
+    /// Whether the disk was told what will be looked up next.
+    announced: bool,
 }
 
 impl Reading {
     pub(crate) fn new(cursor: Cursor) -> Self {
-        Self { cursor, narrowed: false }
+        Self { cursor, narrowed: false, announced: false }
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -43,20 +45,39 @@ impl Reading {
             self.narrowed = true;
         }
         let mut frame = Frame::default();
-        let walk = Walk { low: self.cursor.low, high: self.cursor.high, forwards: self.cursor.forwards() };
         if !self.cursor.is_done() {
-            let Selection { tenant, query, log, .. } = &self.cursor.selection;
-            let index = shared.reader.index();
-            let tenants = if *tenant == TenantScope::All { shared.reader.tenants() } else { Vec::new() };
-            let hasher = shared.reader.hasher();
-            let planner = Planner { hasher, log: *log, tenants: &tenants, index: &index, walk };
-            match planner.plan(tenant, query) {
+            match self.plan(shared) {
                 None => self.scan(shared, patience, &mut frame)?,
-                Some(source) => self.walk(shared, patience, walk, source, &mut frame)?,
+                Some(source) => self.walk(shared, patience, source, &mut frame)?,
             }
         }
         self.cursor.finish(&mut frame);
         Ok(frame)
+    }
+
+    /// Tells the disk what the next frame looks up first, which it fetches while another thread is woken to
+    /// wait for it.
+    pub(crate) fn announce(&mut self, shared: &Shared) {
+        if self.narrowed
+            && !self.cursor.is_done()
+            && let Some(source) = self.plan(shared)
+        {
+            source.will_read();
+            self.announced = true;
+        }
+    }
+
+    /// Returns which lists lead to what is selected; nothing means that every event has to be looked at.
+    fn plan(&self, shared: &Shared) -> Option<Source> {
+        let Selection { tenant, query, log, .. } = &self.cursor.selection;
+        let index = shared.reader.index();
+        let tenants = if *tenant == TenantScope::All { shared.reader.tenants() } else { Vec::new() };
+        let (hasher, walk) = (shared.reader.hasher(), self.way());
+        Planner { hasher, log: *log, tenants: &tenants, index: &index, walk }.plan(tenant, query)
+    }
+
+    fn way(&self) -> Walk {
+        Walk { low: self.cursor.low, high: self.cursor.high, forwards: self.cursor.forwards() }
     }
 
     /// Looks at every event, in the order of the log.
@@ -89,11 +110,11 @@ impl Reading {
         &mut self,
         shared: &Shared,
         patience: Patience,
-        walk: Walk,
         mut source: Source,
         frame: &mut Frame,
     ) -> Result<(), LogError> {
-        if patience == Patience::Wait {
+        let walk = self.way();
+        if patience == Patience::Wait && !std::mem::take(&mut self.announced) {
             source.will_read();
         }
         let log = self.cursor.selection.log;
