@@ -3,8 +3,11 @@
  * FAILING_DISK_FOLDER  the files under this folder count, and no others
  * FAILING_DISK_FAULT   what goes wrong, such as "sync 7": the seventh sync fails with EIO;
  *                      "write 7": the seventh write fails with EIO; "full 7": with ENOSPC, and every
- *                      later one too; "half 7": half of it is written before it fails with EIO
- * FAILING_DISK_COUNT   a file that gets "SYNCS WRITES" when the process ends
+ *                      later one too; "half 7": half of it is written before it fails with EIO;
+ *                      "dead 7": from the seventh write on every write, sync and renaming fails with
+ *                      EIO; "name 7": the seventh renaming fails with EIO
+ * FAILING_DISK_COUNT   a file that gets "SYNCS WRITES RENAMINGS AGAIN" when the process ends, AGAIN
+ *                      being the writes and syncs of a segment of a log after a sync of it had failed
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -14,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -23,21 +27,50 @@ typedef ssize_t (*write_fn)(int, const void *, size_t);
 typedef ssize_t (*pwrite_fn)(int, const void *, size_t, off_t);
 typedef int (*sync_fn)(int);
 typedef int (*truncate_fn)(int, off_t);
+typedef int (*rename_fn)(const char *, const char *);
 
 enum verdict { GO_ON, HALF, FAIL };
 
-static atomic_long syncs, writes;
+static atomic_long syncs, writes, names, again;
+/* The segment whose sync failed. */
+static atomic_ulong failed;
 
-static int counts(int fd) {
+static int inside(const char *path) {
     const char *folder = getenv("FAILING_DISK_FOLDER");
-    char link[64], path[PATH_MAX];
     if (folder == NULL) return 0;
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t length = readlink(link, path, sizeof path - 1);
-    if (length < 0) return 0;
-    path[length] = 0;
     size_t prefix = strlen(folder);
     return strncmp(path, folder, prefix) == 0 && (path[prefix] == '/' || path[prefix] == 0);
+}
+
+static int path_of(int fd, char *path) {
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, PATH_MAX - 1);
+    if (length < 0) return 0;
+    path[length] = 0;
+    return 1;
+}
+
+static int counts(int fd) {
+    char path[PATH_MAX];
+    return path_of(fd, path) && inside(path);
+}
+
+static unsigned long inode(int fd) {
+    struct stat told;
+    return fstat(fd, &told) == 0 ? told.st_ino : 0;
+}
+
+/* Counts what goes to a segment whose sync failed. */
+static void judge_again(int fd) {
+    if (atomic_load(&failed) != 0 && inode(fd) == atomic_load(&failed)) atomic_fetch_add(&again, 1);
+}
+
+static void remember_failure(int fd) {
+    char path[PATH_MAX];
+    if (!path_of(fd, path)) return;
+    const char *end = strrchr(path, '.');
+    if (end != NULL && strcmp(end, ".log") == 0) atomic_store(&failed, inode(fd));
 }
 
 /* Reads the fault: its kind, and at which count it comes. */
@@ -56,18 +89,28 @@ static enum verdict judge_write(int fd) {
         return FAIL;
     }
     errno = EIO;
+    if (fault("dead") > 0 && number >= fault("dead")) return FAIL;
     if (number == fault("half")) return HALF;
     return number == fault("write") ? FAIL : GO_ON;
 }
 
+/* Tells whether the disk died of a write that came before. */
+static int dead(void) {
+    return fault("dead") > 0 && atomic_load(&writes) >= fault("dead");
+}
+
 static int sync_fails(int fd) {
-    if (!counts(fd) || atomic_fetch_add(&syncs, 1) + 1 != fault("sync")) return 0;
+    if (!counts(fd)) return 0;
+    judge_again(fd);
+    if (atomic_fetch_add(&syncs, 1) + 1 != fault("sync") && !dead()) return 0;
+    remember_failure(fd);
     errno = EIO;
     return 1;
 }
 
 ssize_t write(int fd, const void *bytes, size_t length) {
     int before = errno;
+    judge_again(fd);
     enum verdict verdict = judge_write(fd);
     if (verdict == FAIL) return -1;
     if (verdict == HALF) length /= 2;
@@ -80,6 +123,7 @@ ssize_t write(int fd, const void *bytes, size_t length) {
 
 static ssize_t write_at(const char *name, int fd, const void *bytes, size_t length, off_t at) {
     int before = errno;
+    judge_again(fd);
     enum verdict verdict = judge_write(fd);
     if (verdict == FAIL) return -1;
     if (verdict == HALF) length /= 2;
@@ -122,10 +166,19 @@ int ftruncate64(int fd, off_t length) {
     return truncate_to("ftruncate64", fd, length);
 }
 
+int rename(const char *from, const char *to) {
+    if (inside(from) && (atomic_fetch_add(&names, 1) + 1 == fault("name") || dead())) {
+        errno = EIO;
+        return -1;
+    }
+    return REAL(rename_fn, "rename")(from, to);
+}
+
 __attribute__((destructor)) static void tell(void) {
     const char *name = getenv("FAILING_DISK_COUNT");
     FILE *file = name == NULL ? NULL : fopen(name, "w");
     if (file == NULL) return;
-    fprintf(file, "%ld %ld\n", atomic_load(&syncs), atomic_load(&writes));
+    fprintf(file, "%ld %ld %ld %ld\n", atomic_load(&syncs), atomic_load(&writes), atomic_load(&names),
+            atomic_load(&again));
     fclose(file);
 }

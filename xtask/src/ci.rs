@@ -1,5 +1,6 @@
 //! `cargo xtask ci`: everything that a change must pass, cheapest first.
 
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -20,6 +21,7 @@ pub(crate) fn run(checkout: &Checkout) -> Result<()> {
     clippy(checkout)?;
     heading("documentation");
     documentation(checkout)?;
+    book(checkout)?;
     heading("each feature alone");
     features(checkout)?;
     heading("dependencies");
@@ -39,6 +41,23 @@ fn clippy(checkout: &Checkout) -> Result<()> {
 fn documentation(checkout: &Checkout) -> Result<()> {
     let mut command = checkout.cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
     checkout::run(command.env("RUSTDOCFLAGS", "-D warnings"), "the documentation")
+}
+
+fn book(checkout: &Checkout) -> Result<()> {
+    if !is_installed("mdbook") {
+        complain(
+            "WARNING: mdbook is not installed, so the book was NOT built; only its links were checked by tidy.",
+        );
+        complain("         `cargo install mdbook --locked` brings it.");
+        return Ok(());
+    }
+    let mut command = Command::new("mdbook");
+    command
+        .arg("build")
+        .arg(checkout.root().join("docs"))
+        .arg("--dest-dir")
+        .arg(checkout.target().join("book"));
+    checkout::run(&mut command, "the book")
 }
 
 fn features(checkout: &Checkout) -> Result<()> {

@@ -10,18 +10,23 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::checkout::{self, Checkout};
+use crate::checkout::Checkout;
 use crate::failing_disk::FailingDisk;
+use crate::histories;
 use crate::product::Product;
 use crate::scratch::Scratch;
+use crate::served;
+use crate::store::{Scheme, Store};
+use crate::stories;
 use crate::terminal::{heading, say};
 
-/// How many life stories of the log are told.
+/// How many life stories of the log `crash` tells.
 const STORIES: u64 = 5_000;
 
 /// One comparison of an undisturbed import with disturbed ones.
 #[derive(Debug, Clone, Copy)]
 struct Trial {
+    scheme: Scheme,
     events: u64,
     streams: u64,
     kills: u64,
@@ -31,9 +36,8 @@ struct Trial {
 }
 
 impl Trial {
-    fn of(kills: u64) -> Self {
-        let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs());
-        Self { events: 20_000, streams: 700, kills, faults: kills, seed }
+    fn of(scheme: Scheme, kills: u64) -> Self {
+        Self { scheme, events: 20_000, streams: 700, kills, faults: kills, seed: now() }
     }
 
     /// Writes the events of the trial as an import reads them; the same seed gives the same events.
@@ -56,19 +60,27 @@ impl Trial {
 pub(crate) fn run(checkout: &Checkout, words: &[String]) -> Result<()> {
     let kills = number(words, 20, "kills")?;
     let product = Product::build(checkout)?;
-    round(&product, Trial::of(kills))?;
-    stories(checkout)
+    for scheme in Scheme::ALL {
+        heading(format!("{scheme:?}"));
+        hit(&product, Trial::of(scheme, kills))?;
+    }
+    stories::tell(checkout, STORIES)
 }
 
-/// Tells life stories of the log on a simulated disk, from seeds that were never told before.
-fn stories(checkout: &Checkout) -> Result<()> {
-    heading(format!("{STORIES} stories of the log on a simulated disk"));
-    let first = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs());
-    let mut command = checkout.cargo(&["test", "--release", "--locked", "-p", "ledgerstone-log", "--lib"]);
-    command.args(["whatever_the_disk_does", "--", "--nocapture"]);
-    command.env("LEDGERSTONE_STORIES", STORIES.to_string());
-    command.env("LEDGERSTONE_FIRST_STORY", first.to_string());
-    checkout::run(&mut command, "the stories of the log")
+/// Kills and fails imports and servers over one kind of store.
+fn hit(product: &Product, trial: Trial) -> Result<()> {
+    round(product, trial)?;
+    let mut dice = Dice(trial.seed);
+    served::kill(product, trial.scheme, trial.kills, &mut dice)?;
+    if let Some(disk) = FailingDisk::create(trial.scheme)? {
+        served::fail(product, &disk, trial.faults, &mut dice)?;
+    }
+    Ok(())
+}
+
+/// Returns a seed that was never used before.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs())
 }
 
 /// Repeats rounds of twenty kills, each over other data, for as many minutes as `words` say.
@@ -79,7 +91,11 @@ pub(crate) fn soak(checkout: &Checkout, words: &[String]) -> Result<()> {
     while begun.elapsed() < Duration::from_secs(60 * minutes) {
         rounds += 1;
         heading(format!("round {rounds}"));
-        round(&product, Trial::of(20))?;
+        for scheme in Scheme::ALL {
+            hit(&product, Trial::of(scheme, 20))?;
+        }
+        stories::tell(checkout, 1_000)?;
+        histories::check(checkout, 50)?;
     }
     say(format!("{rounds} rounds, {} s, no difference", begun.elapsed().as_secs()));
     Ok(())
@@ -90,7 +106,7 @@ fn round(product: &Product, trial: Trial) -> Result<()> {
     let scratch = Scratch::create()?;
     let file = scratch.join("events.ndjson");
     fs::write(&file, trial.ndjson()).with_context(|| format!("{} could not be written", file.display()))?;
-    let undisturbed = scratch.join("undisturbed.db");
+    let undisturbed = Store::new(trial.scheme, scratch.join("undisturbed"));
     let begun = Instant::now();
     product.import(&undisturbed, &file, &["--source", "crash"])?;
     let usual = begun.elapsed();
@@ -100,7 +116,7 @@ fn round(product: &Product, trial: Trial) -> Result<()> {
     let (mut dice, mut done, mut stores) = (Dice(trial.seed), 0, 0);
     while done < trial.kills {
         stores += 1;
-        let store = scratch.join(format!("killed-{stores}.db"));
+        let store = Store::new(trial.scheme, scratch.join(format!("killed-{stores}")));
         done += kill_until_finished(product, &store, &file, usual, trial.kills - done, &mut dice)?;
         product.import(&store, &file, &["--source", "crash"])?;
         let found = comparable(product.export(&store)?);
@@ -108,7 +124,7 @@ fn round(product: &Product, trial: Trial) -> Result<()> {
     }
     say(format!("{done} kills over {stores} stores, no difference"));
     if trial.faults > 0
-        && let Some(disk) = FailingDisk::create()?
+        && let Some(disk) = FailingDisk::create(trial.scheme)?
     {
         disk.imports(product, &file, &expected, trial.faults, &mut dice)?;
         disk.appends(product, &mut dice)?;
@@ -120,7 +136,7 @@ fn round(product: &Product, trial: Trial) -> Result<()> {
 /// Starts and kills imports into one store until one ends by itself or `most` were killed.
 fn kill_until_finished(
     product: &Product,
-    store: &Path,
+    store: &Store,
     file: &Path,
     usual: Duration,
     most: u64,
@@ -183,8 +199,10 @@ mod tests {
 
     use super::{Dice, Trial, comparable, number, round};
     use crate::product::Product;
+    use crate::store::Scheme;
 
-    const SMALL: Trial = Trial { events: 20, streams: 3, kills: 3, faults: 0, seed: 5 };
+    const SMALL: Trial =
+        Trial { scheme: Scheme::Sqlite, events: 20, streams: 3, kills: 3, faults: 0, seed: 5 };
 
     #[test]
     fn a_store_that_replaces_itself_in_one_step_survives_every_kill() {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::checkout::Checkout;
 use crate::product::Product;
 use crate::scratch::Scratch;
+use crate::store::{Scheme, Store};
 use crate::terminal::{heading, say};
 
 const FILE: &str = "permit-receipt-log.csv";
@@ -41,7 +42,7 @@ pub(crate) fn run(checkout: &Checkout, words: &[String]) -> Result<()> {
     ensure!(file.is_file(), "{} is not there; name the folder that holds {FILE}", file.display());
     let product = Product::build(checkout)?;
     let scratch = Scratch::create()?;
-    let store = scratch.join("data.db");
+    let store = Store::new(Scheme::Sqlite, scratch.join("data.db"));
     for round in ["first import", "second import, which must add nothing"] {
         heading(round);
         product.import(&store, &file, MAPPING)?;

@@ -11,31 +11,34 @@ use serde_json::Value;
 use crate::crash::{Dice, comparable};
 use crate::product::Product;
 use crate::scratch::Scratch;
+use crate::store::{Scheme, Store};
 
 /// The library that makes writes and syncs fail; see there what it understands.
 const SOURCE: &str = include_str!("../faults/failing_disk.c");
 /// What can go wrong.
-const KINDS: [&str; 4] = ["sync", "write", "half", "full"];
+const KINDS: [&str; 6] = ["sync", "write", "half", "full", "name", "dead"];
 /// How many single appends are tried on a failing disk.
 const APPENDS: u64 = 24;
 
 /// A folder on a disk that fails as it is told.
 #[derive(Debug)]
 pub(crate) struct FailingDisk {
+    scheme: Scheme,
     scratch: Scratch,
     library: PathBuf,
 }
 
-/// How many syncs and writes a command makes.
+/// How many syncs, writes and renamings a command makes.
 #[derive(Debug, Clone, Copy)]
-struct Calls {
-    syncs: u64,
-    writes: u64,
+pub(crate) struct Calls {
+    pub(crate) syncs: u64,
+    pub(crate) writes: u64,
+    pub(crate) names: u64,
 }
 
 impl FailingDisk {
     /// Compiles the library; nothing where processes cannot be given one like this.
-    pub(crate) fn create() -> Result<Option<Self>> {
+    pub(crate) fn create(scheme: Scheme) -> Result<Option<Self>> {
         if !cfg!(target_os = "linux") {
             return Ok(None);
         }
@@ -46,7 +49,7 @@ impl FailingDisk {
         compile.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(&source).arg("-ldl");
         let status = compile.status().context("cc could not be run; the failing disk is written in C")?;
         ensure!(status.success(), "the failing disk could not be compiled");
-        Ok(Some(Self { scratch, library }))
+        Ok(Some(Self { scheme, scratch, library }))
     }
 
     /// Imports `file` into a store for each of `faults` faults, and compares what comes of it.
@@ -58,7 +61,7 @@ impl FailingDisk {
         faults: u64,
         dice: &mut Dice,
     ) -> Result<()> {
-        let import = |store: &Path| {
+        let import = |store: &Store| {
             let mut command = product.command(store, &["import"]);
             command.arg(file).args(["--source", "crash"]);
             command
@@ -81,7 +84,7 @@ impl FailingDisk {
 
     /// Appends single events, each on a disk with another fault; then all of them again.
     pub(crate) fn appends(&self, product: &Product, dice: &mut Dice) -> Result<()> {
-        let append = |store: &Path, number: u64| {
+        let append = |store: &Store, number: u64| {
             let id = format!("00000000-0000-4000-8000-{number:012}");
             let mut command = product.command(store, &["events", "append"]);
             command.args([&format!("thing-{}", number % 3), "ThingNoted", "{}", "--id", &id]);
@@ -113,44 +116,71 @@ impl FailingDisk {
     }
 
     /// Makes a folder for a store of this name, and returns the path of the store in it.
-    fn store(&self, name: &str) -> Result<PathBuf> {
+    pub(crate) fn store(&self, name: &str) -> Result<Store> {
         let folder = self.scratch.join(name);
         fs::create_dir_all(&folder).context("a folder could not be made")?;
-        Ok(folder.canonicalize()?.join("store.db"))
+        Ok(Store::new(self.scheme, folder.canonicalize()?.join("store")))
     }
 
     /// Counts the calls of a command on a sound disk.
     fn calls(&self, command: Command) -> Result<Calls> {
         ensure!(self.ends_well(command, "none 0")?, "the undisturbed command failed");
+        let [syncs, writes, names, _] = self.counted();
+        Ok(Calls { syncs, writes, names })
+    }
+
+    /// Reads what the last command counted when it ended: syncs, writes, renamings, and calls that went to a
+    /// segment again after its sync had failed.
+    fn counted(&self) -> [u64; 4] {
         let text = fs::read_to_string(self.scratch.join("count")).unwrap_or_default();
         let mut numbers = text.split_whitespace().map(|number| number.parse().unwrap_or(0));
-        Ok(Calls { syncs: numbers.next().unwrap_or(0), writes: numbers.next().unwrap_or(0) })
+        std::array::from_fn(|_| numbers.next().unwrap_or(0))
+    }
+
+    /// Fails if the last command used a segment again after its sync had failed: such a sync proves nothing.
+    pub(crate) fn check_failed_sync_was_believed(&self, fault: &str) -> Result<()> {
+        let again = self.counted()[3];
+        ensure!(again == 0, "{fault}: {again} calls went to a segment again after its sync had failed");
+        Ok(())
+    }
+
+    /// Puts a command on a disk with a fault.
+    pub(crate) fn beneath(&self, command: &mut Command, fault: &str) -> Result<()> {
+        let count = self.scratch.join("count");
+        // What an earlier command counted is not this one's.
+        let _ = fs::remove_file(&count);
+        command.env("LD_PRELOAD", &self.library);
+        command.env("FAILING_DISK_FOLDER", self.scratch.join("").canonicalize()?);
+        command.env("FAILING_DISK_FAULT", fault).env("FAILING_DISK_COUNT", count);
+        Ok(())
     }
 
     /// Runs a command on a disk with a fault, and tells whether it said that all went well.
     fn ends_well(&self, mut command: Command, fault: &str) -> Result<bool> {
-        command
-            .env("LD_PRELOAD", &self.library)
-            .env("FAILING_DISK_FOLDER", self.scratch.join("").canonicalize()?);
-        command.env("FAILING_DISK_FAULT", fault).env("FAILING_DISK_COUNT", self.scratch.join("count"));
+        self.beneath(&mut command, fault)?;
         let output = command.output().context("a command could not be started")?;
         ensure!(output.status.code().is_some(), "{fault}: the command died of it ({})", output.status);
+        self.check_failed_sync_was_believed(fault)?;
         Ok(output.status.success())
     }
 }
 
 impl Calls {
     /// Chooses what goes wrong, and when.
-    fn fault(self, dice: &mut Dice) -> String {
+    pub(crate) fn fault(self, dice: &mut Dice) -> String {
         let kind = KINDS[(dice.next() % KINDS.len() as u64) as usize];
-        let most = if kind == "sync" { self.syncs } else { self.writes };
+        let most = match kind {
+            "sync" => self.syncs,
+            "name" => self.names,
+            _ => self.writes,
+        };
         format!("{kind} {}", 1 + dice.next() % most.max(1))
     }
 }
 
 /// Lets the product verify a store, if the fault left one.
-fn sound(product: &Product, store: &Path, when: &str) -> Result<()> {
-    if !store.exists() {
+pub(crate) fn sound(product: &Product, store: &Store, when: &str) -> Result<()> {
+    if !store.path().exists() {
         return Ok(());
     }
     let output = product.command(store, &["events", "verify"]).output().context("verify could not be run")?;
@@ -175,7 +205,7 @@ mod tests {
     use super::*;
 
     fn disk() -> FailingDisk {
-        FailingDisk::create().unwrap().unwrap()
+        FailingDisk::create(Scheme::Sqlite).unwrap().unwrap()
     }
 
     #[test]
@@ -200,7 +230,7 @@ mod tests {
     fn the_same_seed_gives_the_same_faults() {
         let faults = |seed| {
             let mut dice = Dice(seed);
-            (0..20).map(|_| Calls { syncs: 9, writes: 90 }.fault(&mut dice)).collect::<Vec<_>>()
+            (0..20).map(|_| Calls { syncs: 9, writes: 90, names: 3 }.fault(&mut dice)).collect::<Vec<_>>()
         };
         assert_eq!(faults(1), faults(1));
         assert_ne!(faults(1), faults(2));

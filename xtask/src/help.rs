@@ -26,7 +26,7 @@ const VERBS: &[Verb] = &[
         usage: "ci",
         does: &[
             "Runs tidy, clippy, the documentation, each feature alone, cargo-deny",
-            "where it is installed, then test.",
+            "and mdbook where they are installed, then test.",
         ],
     },
     Verb {
@@ -43,21 +43,35 @@ const VERBS: &[Verb] = &[
     Verb {
         usage: "data DIR",
         does: &[
-            "Imports the real event log in DIR (permit-receipt-log.csv) twice and",
-            "counts what came in.",
+            "Imports the real event log in DIR (permit-receipt-log.csv)",
+            "twice and counts what came in.",
         ],
     },
     Verb {
         usage: "crash [KILLS]",
         does: &[
-            "Kills an import again and again (20 times unless told), then lets the",
-            "disk fail as often, and compares the store with one that was never",
-            "disturbed. Tells 5,000 stories of the log on a simulated disk besides.",
+            "Kills an import again and again (20 times unless told), then",
+            "lets the disk fail as often, and compares the store with one",
+            "that was never disturbed; does the same to a server under",
+            "concurrent appends, and holds the store to what it told. Over",
+            "file: and sqlite:; then tells 5,000 stories of the log on a",
+            "simulated disk.",
+        ],
+    },
+    Verb {
+        usage: "fuzz [ARGS]",
+        does: &[
+            "Builds the fuzz targets for libFuzzer and runs each; ARGS are the",
+            "seconds for each (30), then the name of one; `import` is run only",
+            "by its name.",
         ],
     },
     Verb {
         usage: "soak [MINUTES]",
-        does: &["Repeats crash with ever other data until the time is up (10 minutes)."],
+        does: &[
+            "Repeats crash with ever other data, and histories of many",
+            "callers, until the time is up (10 minutes).",
+        ],
     },
     Verb { usage: "services list", does: &["Lists the servers that tests can start for themselves."] },
     Verb { usage: "help", does: &["Prints this."] },

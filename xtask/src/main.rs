@@ -8,15 +8,22 @@ mod data;
 mod failing_disk;
 mod feature;
 mod format;
+mod fuzz;
 mod help;
+mod histories;
+mod http_call;
 mod product;
 mod scratch;
+mod served;
 mod services;
 mod setup;
+mod store;
+mod stories;
 mod tally;
 mod terminal;
 mod test;
 mod tidy;
+mod told;
 
 use std::env;
 use std::process::ExitCode;
@@ -55,6 +62,7 @@ fn run(words: &[String]) -> Result<()> {
         "bench" => bench::run(&checkout, rest),
         "data" => data::run(&checkout, rest),
         "crash" => crash::run(&checkout, rest),
+        "fuzz" => fuzz::run(&checkout, rest),
         "soak" => crash::soak(&checkout, rest),
         "services" => services::run(rest),
         unknown => bail!("there is no verb `{unknown}`; `cargo xtask help` lists them"),

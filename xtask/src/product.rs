@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::checkout::{self, Checkout};
+use crate::store::Store;
 
 /// The binary `ledgerstone` as it was just built.
 #[derive(Debug)]
@@ -26,26 +27,26 @@ impl Product {
         Ok(Self { program: checkout.target().join("debug").join(name), leading: Vec::new() })
     }
 
-    /// Begins a command of the binary on the SQLite store in `store`, deaf to the settings of this shell.
-    pub(crate) fn command(&self, store: &Path, words: &[&str]) -> Command {
+    /// Begins a command of the binary on a store, deaf to the settings of this shell.
+    pub(crate) fn command(&self, store: &Store, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LEDGERSTONE_"))
         {
             command.env_remove(name);
         }
-        command.args(&self.leading).args(words).arg("--store").arg(format!("sqlite:{}", store.display()));
+        command.args(&self.leading).args(words).arg("--store").arg(store.locator());
         command.stdin(Stdio::null());
         command
     }
 
     /// Runs an import of `file` to its end; `more` are further arguments.
-    pub(crate) fn import(&self, store: &Path, file: &Path, more: &[&str]) -> Result<()> {
+    pub(crate) fn import(&self, store: &Store, file: &Path, more: &[&str]) -> Result<()> {
         let mut command = self.command(store, &["import"]);
         checkout::run(command.arg(file).args(more), "the import")
     }
 
     /// Exports every event of the store.
-    pub(crate) fn export(&self, store: &Path) -> Result<Vec<Value>> {
+    pub(crate) fn export(&self, store: &Store) -> Result<Vec<Value>> {
         let output = self.command(store, &["export"]).output().context("the export could not be run")?;
         if !output.status.success() {
             bail!("the export failed: {}", String::from_utf8_lossy(&output.stderr).trim());

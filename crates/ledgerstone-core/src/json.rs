@@ -2,6 +2,8 @@
 
 pub(crate) mod batch;
 pub(crate) mod event;
+#[cfg(test)]
+mod hostile_tests;
 pub(crate) mod object;
 pub(crate) mod select;
 pub(crate) mod selection;

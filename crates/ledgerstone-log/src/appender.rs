@@ -272,13 +272,19 @@ impl Appender {
 
     /// Notes that nothing more will come, so that damage to the newest bytes cannot pass for a torn write.
     pub fn close(&mut self) {
-        self.begin();
-        self.end(&Tenant::default(), Vec::new(), self.written_at);
-        if let Err(error) = self.commit() {
+        if let Err(error) = self.close_in_order() {
             tracing::warn!(%error, "the log was not closed in order; it opens all the same");
         }
         trim(&self.active);
         self.indexer.close();
+    }
+
+    fn close_in_order(&mut self) -> Result<(), CommitError> {
+        // A segment that was given up is not written to any more, so this may take a new one.
+        self.ready().map_err(CommitError::Refused)?;
+        self.begin();
+        self.end(&Tenant::default(), Vec::new(), self.written_at);
+        self.commit()
     }
 
     fn write(&mut self) -> Result<(), CommitError> {

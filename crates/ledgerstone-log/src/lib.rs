@@ -4,6 +4,8 @@ mod appender;
 mod disk;
 mod failure;
 mod frame;
+#[cfg(any(test, feature = "simulation"))]
+pub mod hostile;
 mod index;
 mod index_view;
 mod indexer;

@@ -44,17 +44,21 @@ impl Places {
     }
 
     /// Notes where the next record stands; positions that were left out have none.
-    pub(crate) fn push(&mut self, log: LogKind, position: Position, place: u32) {
+    ///
+    /// Tells whether it could: so many positions are left out by no log that was written here, and a table of
+    /// them would be as large as somebody wants who made the record up.
+    pub(crate) fn push(&mut self, log: LogKind, position: Position, place: u32) -> bool {
         let before = self.before.of(log).0;
         let places = match log {
             LogKind::Application => &mut self.application,
             LogKind::System => &mut self.system,
         };
-        let Some(at) = position.0.checked_sub(before + 1).and_then(|at| usize::try_from(at).ok()) else {
-            return;
-        };
+        let at = position.0.checked_sub(before.saturating_add(1)).and_then(|at| usize::try_from(at).ok());
+        let near = |at: &usize| (*at as u64).saturating_sub(places.len() as u64) <= 2 * MOST_GAP;
+        let Some(at) = at.filter(near) else { return false };
         places.resize(at, 0);
         places.push(place);
+        true
     }
 
     /// Returns where the record at a position stands, if it is here.

@@ -13,7 +13,7 @@ use crate::frame::{Frame, FrameKind};
 use crate::indexer::parse_run_name;
 use crate::places::Places;
 use crate::scanner::{Found, Scanner};
-use crate::segment::{OpenSegment, Segment, UNCHECKED, checksum_place, place_of, places_number};
+use crate::segment::{OpenSegment, Segment, TOO_FAR, UNCHECKED, checksum_place, place_of, places_number};
 use crate::segment_header::{HEADER_BYTES, SegmentHeader, segment_name, segment_number};
 use crate::state::State;
 use crate::tail::{Entry, Tail};
@@ -228,7 +228,9 @@ impl Newest {
                             return Err(wrong("a position does not rise"));
                         }
                         heads.set(log, position);
-                        places.push(log, position, checksum_place(at));
+                        if !places.push(log, position, checksum_place(at)) {
+                            return Err(wrong(TOO_FAR));
+                        }
                         let event = RecordedEvent::trusted(bytes::Bytes::copy_from_slice(record));
                         take_tenant(&mut state, &mut tenant, &event)
                             .ok_or_else(|| wrong("an event is nobody's"))?;

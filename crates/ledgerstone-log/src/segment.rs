@@ -99,7 +99,9 @@ impl Segment {
                 Found::Frame(_, frame) => {
                     for (at, record) in frame.records() {
                         let (log, position) = place_of(record);
-                        places.push(log, position, checksum_place(at));
+                        if !places.push(log, position, checksum_place(at)) {
+                            return Err(LogError::damaged(&self.name, at, TOO_FAR));
+                        }
                     }
                 }
                 Found::End(at) if at == self.end() => return Ok(places),
@@ -110,6 +112,8 @@ impl Segment {
     }
 }
 
+/// What is said of a record whose position leaves out more than any log does.
+pub(crate) const TOO_FAR: &str = "a position stands too far behind the one before";
 /// What is said of bytes whose checksum does not match.
 pub(crate) const UNCHECKED: &str = "a checksum does not match";
 

@@ -511,6 +511,32 @@ fn indexes_that_are_gone_are_made_again() {
     story.check();
 }
 
+#[test]
+fn a_segment_whose_sync_failed_is_never_written_to_again_not_even_when_the_log_is_closed() {
+    let mut story = Story::begin(5);
+    story.open();
+    while story.known.heads() == Heads::default() {
+        story.commit();
+    }
+    story.disk.fail_next(Operation::Sync, 0, Fault::Fails(Cause::Io));
+    while story.stats.indeterminate == 0 {
+        story.commit();
+    }
+    let names = story.disk.names().expect("names");
+    let newest = names.iter().rfind(|name| name.ends_with(".log")).expect("a segment");
+    let segment = story.disk.open(newest).expect("the segment");
+    let bytes = || {
+        let mut bytes = vec![0; segment.size().expect("a size") as usize];
+        segment.read_exact_at(0, &mut bytes).expect("bytes");
+        bytes
+    };
+    let before = bytes();
+    let (_, mut appender) = story.log.take().expect("a log");
+    appender.close();
+    assert!(before.starts_with(&bytes()), "closing wrote to it");
+    story.open();
+}
+
 fn number(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }

@@ -64,7 +64,7 @@ struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 struct Globals {
-    /// Where the data lives: sqlite:PATH, file:FOLDER, http://HOST:PORT or memory:
+    /// Where the data lives: file:FOLDER, sqlite:PATH, http://HOST:PORT or memory:
     #[arg(long, global = true, value_name = "LOCATOR")]
     store: Option<String>,
     /// Read this file instead of ledgerstone.toml

@@ -133,9 +133,11 @@ pub fn has_files(locator: &Locator) -> bool {
     stores::has_files(locator)
 }
 
-/// Tells whether a locator names files that are not there.
+/// Tells whether a locator names files that are not there, or a folder with nothing in it.
 pub fn is_missing(locator: &Locator) -> bool {
-    has_files(locator) && !locator.place().is_empty() && !Path::new(locator.place()).exists()
+    let is_empty = |path: &Path| path.read_dir().is_ok_and(|mut entries| entries.next().is_none());
+    let path = Path::new(locator.place());
+    has_files(locator) && !locator.place().is_empty() && (!path.exists() || is_empty(path))
 }
 
 /// Refuses what only the process that holds a store can do.

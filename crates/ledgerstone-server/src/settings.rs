@@ -92,7 +92,7 @@ pub struct Provenance {
 
 impl Default for Settings {
     fn default() -> Self {
-        let store = "sqlite:./data/ledgerstone.db".parse();
+        let store = "file:./data".parse();
         Self {
             store: store.unwrap_or_else(|_| unreachable!("a constant locator")),
             tenant: Tenant::default(),

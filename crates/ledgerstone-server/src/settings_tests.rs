@@ -19,7 +19,7 @@ fn refused(file: &str, variables: &[(&str, &str)]) -> String {
 #[test]
 fn without_anything_the_defaults_hold() {
     let settings = load("", &[], &Overrides::default()).expect("settings");
-    assert_eq!(settings.store.to_string(), "sqlite:./data/ledgerstone.db");
+    assert_eq!(settings.store.to_string(), "file:./data");
     assert_eq!(settings.server.listen.to_string(), "127.0.0.1:7400");
     assert!(settings.provenance().is_empty());
 }
@@ -99,7 +99,7 @@ fn a_token_is_never_shown() {
 #[test]
 fn an_empty_variable_counts_as_not_set() {
     let settings = load("", &[("LEDGERSTONE__STORE", "")], &Overrides::default()).expect("settings");
-    assert_eq!(settings.store.to_string(), "sqlite:./data/ledgerstone.db");
+    assert_eq!(settings.store.to_string(), "file:./data");
 }
 
 #[test]

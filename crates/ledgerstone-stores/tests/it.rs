@@ -1,6 +1,7 @@
 //! Every store of this build, every case, one executable.
 
 mod document_mutants;
+mod histories;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     trials
         .run("file_of_small_segments", event_store::suite(), move |clock| new("file", small, clock, events));
     document_mutants::add(&mut trials);
+    histories::add(&mut trials);
     trials.conclude()
 }
 

@@ -71,6 +71,7 @@ pub mod conformance;
 mod faults;
 mod faulty;
 mod fixed_clock;
+pub mod history;
 mod immediate_sleeper;
 mod random;
 mod scenario;

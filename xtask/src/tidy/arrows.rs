@@ -16,6 +16,7 @@ const ENGINE: &str = "ledgerstone-engine";
 const FACADE: &str = "ledgerstone";
 const HTTP: &str = "ledgerstone-http";
 const LOG: &str = "ledgerstone-log";
+const SERVER: &str = "ledgerstone-server";
 const STORES: &str = "ledgerstone-stores";
 const TESTKIT: &str = "ledgerstone-testkit";
 
@@ -31,7 +32,8 @@ const ARROWS: &[Arrows] = &[
     Arrows { package: TESTKIT, normal: &[CORE, ENGINE], dev: &[STORES] },
     Arrows { package: FACADE, normal: &[CORE, ENGINE, HTTP, STORES, TESTKIT], dev: &[] },
     Arrows { package: EXAMPLES, normal: &[FACADE], dev: &[TESTKIT] },
-    Arrows { package: "ledgerstone-server", normal: &[FACADE, EXAMPLES], dev: &[TESTKIT] },
+    Arrows { package: SERVER, normal: &[FACADE, EXAMPLES], dev: &[TESTKIT] },
+    Arrows { package: "ledgerstone-fuzz", normal: &[CORE, ENGINE, LOG, STORES, SERVER], dev: &[] },
     Arrows { package: "xtask", normal: &[], dev: &[] },
 ];
 

@@ -21,7 +21,9 @@ fn fold(text: &str) -> String {
         return text.to_ascii_lowercase();
     }
     let plain = text.nfkd().filter(|c| !is_accent(*c));
-    let lower = plain.flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+    // The capital of ß has itself as its capital, and only the small letter has SS.
+    let upper = plain.flat_map(char::to_lowercase).flat_map(char::to_uppercase);
+    let lower = upper.flat_map(char::to_lowercase);
     // Changing the case may compose again.
     lower.nfkd().filter(|c| !is_accent(*c)).collect()
 }
@@ -46,7 +48,7 @@ mod tests {
 
     #[test]
     fn case_accents_and_compatible_forms_are_the_same_word() {
-        assert_eq!(words("Straße STRASSE strasse"), ["strasse"; 3]);
+        assert_eq!(words("Straße STRASSE strasse STRAẞE"), ["strasse"; 4]);
         assert_eq!(words("Café, cafe\u{301} CAFÉ"), ["cafe"; 3]);
         assert_eq!(words("ὀδυσσεύς ΟΔΥΣΣΕΥΣ"), ["οδυσσευσ"; 2]);
         assert_eq!(words("ﬁle №5"), ["file", "no5"]);

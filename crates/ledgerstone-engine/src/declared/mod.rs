@@ -6,6 +6,8 @@ pub(crate) mod check;
 mod declaration;
 pub(crate) mod declaration_error;
 mod hint;
+#[cfg(test)]
+mod hostile_tests;
 pub(crate) mod model;
 mod parse;
 mod parse_rule;

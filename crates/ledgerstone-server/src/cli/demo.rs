@@ -31,7 +31,7 @@ impl Demo {
                 temporary.map_err(|error| Failure::io("a temporary folder", &error))?.keep()
             }
         };
-        let locator: Locator = format!("sqlite:{}", folder.join("demo.db").display()).parse()?;
+        let locator: Locator = format!("file:{}", folder.display()).parse()?;
         let opened = open_own(&session.settings.with_store(locator.clone())).await?;
         let bar = ProgressBar::count(&session.output, "recording", None);
         let recorded = AtomicU64::new(0);

@@ -27,7 +27,7 @@ const SHORTEST_TOKEN: usize = 16;
 pub(super) const KEYS: &[Key] = &[
     Key {
         name: "store",
-        expects: "a store locator such as sqlite:app.db, http://127.0.0.1:7400 or memory:",
+        expects: "a store locator such as file:./data, sqlite:app.db, http://127.0.0.1:7400 or memory:",
         secret: false,
         set: |settings, text| text.parse::<Locator>().ok().map(|store| settings.store = store),
     },

@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use ledgerstone_core::{BackendError, DocumentStoreError, EventStoreError};
 
 use super::fresh::Fresh;
 
@@ -68,6 +69,17 @@ impl<S: Send + 'static> Case<S> {
                 Err(format!("it did not end within {} seconds", Self::TIMEOUT.as_secs()).into())
             }
         }
+    }
+}
+
+/// Tells whether a case ended because the store failed beneath it, rather than by an answer that it found wrong.
+///
+/// A mutant that is only ever caught so proves nothing of the case.
+pub fn is_failure_of_the_store(error: &CaseError) -> bool {
+    match (error.downcast_ref::<EventStoreError>(), error.downcast_ref::<DocumentStoreError>()) {
+        (Some(error), _) => matches!(error, EventStoreError::Backend(_) | EventStoreError::Indeterminate(_)),
+        (_, Some(error)) => matches!(error, DocumentStoreError::Backend(_)),
+        _ => error.is::<BackendError>(),
     }
 }
 

@@ -24,6 +24,6 @@ pub mod event_store;
 mod fresh;
 mod trials;
 
-pub use case::{Case, CaseError, CaseResult, Suite};
+pub use case::{Case, CaseError, CaseResult, Suite, is_failure_of_the_store};
 pub use fresh::Fresh;
 pub use trials::Trials;

@@ -4,6 +4,7 @@ mod appending;
 mod broken;
 mod keeping;
 mod numbering;
+mod racing;
 mod reading;
 mod removing;
 mod repeating;
@@ -16,6 +17,7 @@ pub(crate) fn all() -> Vec<Mutant> {
         appending::mutants(),
         repeating::mutants(),
         numbering::mutants(),
+        racing::mutants(),
         reading::mutants(),
         removing::mutants(),
         keeping::mutants(),

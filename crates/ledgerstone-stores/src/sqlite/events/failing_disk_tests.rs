@@ -125,8 +125,8 @@ impl Bench {
         let output = self.run(&self.path("undisturbed"), "none 0", false);
         assert!(output.status.success());
         let text = std::fs::read_to_string(self.folder.path().join("count")).expect("a count");
-        let (syncs, writes) = text.trim().split_once(' ').expect("two numbers");
-        (syncs.parse().expect("a number"), writes.parse().expect("a number"))
+        let mut numbers = text.split_whitespace().map(|number| number.parse().expect("a number"));
+        (numbers.next().expect("a count of syncs"), numbers.next().expect("a count of writes"))
     }
 }
 

@@ -8,6 +8,7 @@ mod conditions;
 mod durability;
 mod fidelity;
 mod guards;
+mod histories;
 mod limits;
 mod marks;
 mod numbering;
@@ -39,6 +40,7 @@ pub fn suite() -> Suite<Arc<dyn EventStore>> {
         selecting::cases(),
         bounds::cases(),
         random_history::cases(),
+        histories::cases(),
         awake::cases(),
         removal::cases(),
         retention::cases(),
