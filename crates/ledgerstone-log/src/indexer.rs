@@ -152,9 +152,10 @@ pub(crate) fn write_run(
 }
 
 /// Merges runs as long as there are enough of one size, and nobody waits for the end of it.
+///
+/// What was begun is finished: who opens a log again and again for a moment would else never get further.
 fn merge_runs(shared: &Shared, stop: &AtomicBool) -> Result<(), LogError> {
-    let go_on = || !stop.load(Ordering::Relaxed);
-    while go_on() {
+    while !stop.load(Ordering::Relaxed) {
         let view = shared.index.read().view();
         let Some(inputs) = mergeable(view.runs()) else { return Ok(()) };
         let Some((first, last)) = inputs.first().zip(inputs.last()) else { return Ok(()) };
@@ -165,12 +166,7 @@ fn merge_runs(shared: &Shared, stop: &AtomicBool) -> Result<(), LogError> {
             run_name(first, last, stamp(inside.map(|segment| &**segment)))
         };
         let runs: Vec<_> = inputs.iter().map(|input| Arc::clone(&input.run)).collect();
-        let merged = put_file(&*shared.disk, &name, |file| Ok(merge(&runs, file, &go_on)?));
-        let merged = match merged {
-            // It begins anew when the log is opened.
-            Err(_) if !go_on() => return Ok(()),
-            merged => merged?,
-        };
+        let merged = put_file(&*shared.disk, &name, |file| Ok(merge(&runs, file, &|| true)?))?;
         let segments = inputs.iter().map(|input| input.segments).sum();
         let merged = SegmentRun { first, last, segments, name, run: Arc::new(merged) };
         shared.index.write().replace_runs(merged);
@@ -201,10 +197,7 @@ fn put_file(
     // What an earlier attempt left does not matter.
     let _ = disk.remove(&partial);
     let file = disk.create(&partial).map_err(LogError::disk("creating", name))?;
-    let run = write(file).inspect_err(|_| {
-        // What cannot be taken away now is when the log opens.
-        let _ = disk.remove(&partial);
-    })?;
+    let run = write(file)?;
     disk.rename(&partial, name).map_err(LogError::disk("naming", name))?;
     Ok(run)
 }
