@@ -100,6 +100,13 @@ impl<R: ReadLog> GroupCommit<R> {
     }
 }
 
+impl<R> Drop for GroupCommit<R> {
+    /// Lets the writer end when what has queued is committed.
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
 #[async_trait]
 impl<R: ReadLog> EventStore for GroupCommit<R> {
     fn capabilities(&self) -> Capabilities {
