@@ -1,7 +1,8 @@
 //! The bytes of a recorded event: a fixed header, the texts, the payload; read without copying.
 //!
 //! All integers are little-endian. The payload stands last, so that a store may keep it apart. There are two
-//! layouts; what both have stands in the same places. The short one is written wherever its lengths suffice:
+//! layouts; what both have stands in the same places. The log engine writes the short one wherever its lengths
+//! suffice:
 //!
 //! | at | bytes | what |
 //! |---|---|---|
@@ -90,6 +91,16 @@ impl Stamp {
     }
 }
 
+/// Which of the two layouts a store writes; both are read everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RecordLayout {
+    /// The one of before, on which the schema of the SQLite store relies.
+    #[default]
+    Long,
+    /// The short one, wherever its lengths suffice.
+    Short,
+}
+
 /// An event encoded ahead of its commit: everything but its stamp.
 #[derive(Debug, Clone)]
 pub struct EncodedEvent {
@@ -110,7 +121,7 @@ impl EncodedEvent {
         last: bool,
     ) -> Self {
         let mut bytes = Vec::with_capacity(HEADER + 128 + event.size());
-        let head = Self::put(&mut bytes, tenant, stream, event, (first, last));
+        let head = Self::put(&mut bytes, tenant, stream, event, (first, last), RecordLayout::Long);
         Self { bytes, head }
     }
 
@@ -123,8 +134,9 @@ impl EncodedEvent {
         stream: Option<&StreamId>,
         event: &EventData,
         (first, last): (bool, bool),
+        layout: RecordLayout,
     ) -> usize {
-        let is_short = fits_short(event);
+        let is_short = layout == RecordLayout::Short && fits_short(event);
         let content_type = if event.content_type.is_json() { "" } else { event.content_type.as_str() };
         let subject = event.subject.as_ref().map_or("", |subject| subject.as_str());
         let stream_text = stream.map_or("", StreamId::as_str);

@@ -42,10 +42,17 @@ prop_compose! {
     }
 }
 
+/// Encodes an event in the short layout, if it fits.
+fn short(tenant: &Tenant, stream: &StreamId, event: &EventData, last: bool) -> EncodedEvent {
+    let mut bytes = Vec::new();
+    let head = EncodedEvent::put(&mut bytes, tenant, Some(stream), event, (true, last), RecordLayout::Short);
+    EncodedEvent { bytes, head }
+}
+
 fn recorded(event: &EventData) -> RecordedEvent {
     let tenant = Tenant::new("acme").expect("a tenant");
     let stream = StreamId::new("account-42").expect("a stream");
-    let mut encoded = EncodedEvent::new(&tenant, Some(&stream), event, true, false);
+    let mut encoded = short(&tenant, &stream, event, false);
     encoded.stamp(Stamp {
         position: Position(9),
         revision: Revision(3),
@@ -91,7 +98,7 @@ fn a_text_that_ends_within_a_character_is_refused() {
     let (tenant_more, stream_less) = ("acme".len() + 1, "äther-1".len() - 1);
     for schema_version in [1, 100_000] {
         let event = EventData { schema_version, ..EventData::json(Uuid::nil(), event_type.clone(), "{}") };
-        let mut bytes = EncodedEvent::new(&tenant, Some(&stream), &event, true, true).as_bytes().to_vec();
+        let mut bytes = short(&tenant, &stream, &event, true).as_bytes().to_vec();
         assert!(RecordedEvent::parse(bytes.clone().into()).is_ok());
         if schema_version == 1 {
             set(&mut bytes, 50, &[tenant_more as u8]);
@@ -117,6 +124,7 @@ fn what_is_too_much_for_the_short_layout_takes_the_long_one() {
     let entry = |bytes: usize| vec![("k".to_owned(), "x".repeat(bytes))];
     let entries = |bytes| Metadata { entries: entry(bytes), ..Metadata::default() };
     assert_eq!(layout(&event), SHORT);
+    assert_eq!(EncodedEvent::new(&Tenant::default(), None, &event, true, true).as_bytes()[4], LONG);
     assert_eq!(layout(&EventData { metadata: entries(65_000), ..event.clone() }), SHORT);
     assert_eq!(layout(&EventData { metadata: entries(65_535), ..event.clone() }), LONG);
     assert_eq!(layout(&EventData { schema_version: 65_536, ..event.clone() }), LONG);

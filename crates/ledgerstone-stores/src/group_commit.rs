@@ -8,7 +8,7 @@ use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, stream};
 use ledgerstone_core::{
     Appended, BackendError, Batch, Capabilities, ErrorKind, EventStore, EventStoreError, Frames, Heads,
-    LogHead, LogIdentity, Mark, Selection, TenantScope,
+    LogHead, LogIdentity, Mark, RecordLayout, Selection, TenantScope,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -48,6 +48,12 @@ pub trait ReadLog: Debug + Send + Sync + 'static {
     #[doc(hidden)]
     fn hasher(&self) -> Option<IndexTerms> {
         None
+    }
+
+    /// Returns the layout in which the writing half wants its records.
+    #[doc(hidden)]
+    fn layout(&self) -> RecordLayout {
+        RecordLayout::Long
     }
 }
 
@@ -115,7 +121,8 @@ impl<R: ReadLog> EventStore for GroupCommit<R> {
 
     async fn append(&self, batch: Batch) -> Result<Appended, EventStoreError> {
         self.reader.capabilities().limits.check(&batch)?;
-        let staged = Staged::new(batch, self.reader.hasher().map(|terms| terms.0))?;
+        let hasher = self.reader.hasher().map(|terms| terms.0);
+        let staged = Staged::in_layout(batch, hasher, self.reader.layout())?;
         let (verdict, answered) = oneshot::channel();
         if !self.queue.push(Waiting { staged, verdict }).await {
             return Err(self.failed("the store was closed; open it again").into());

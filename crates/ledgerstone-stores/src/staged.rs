@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use ledgerstone_core::{
     AppendCondition, Batch, EncodedEvent, EventData, EventType, ExpectedRevision, InvalidBatch, InvalidName,
-    LogKind, MarkChange, QueryItem, RETENTION, Removal, Retention, Revision, Stamp, StreamId, TRANSIENT,
-    TRUNCATED, Tag, Tenant,
+    LogKind, MarkChange, QueryItem, RETENTION, RecordLayout, Removal, Retention, Revision, Stamp, StreamId,
+    TRANSIENT, TRUNCATED, Tag, Tenant,
 };
 use serde::Deserialize;
 use uuid::Uuid;
@@ -90,6 +90,15 @@ impl Staged {
 
     /// Encodes the events of a checked batch.
     pub(crate) fn new(batch: Batch, hasher: Option<TermHasher>) -> Result<Self, InvalidBatch> {
+        Self::in_layout(batch, hasher, RecordLayout::Long)
+    }
+
+    /// Encodes the events of a checked batch in one of the layouts.
+    pub(crate) fn in_layout(
+        batch: Batch,
+        hasher: Option<TermHasher>,
+        layout: RecordLayout,
+    ) -> Result<Self, InvalidBatch> {
         let events = batch.events().count();
         let records = batch.events().map(|event| event.size() + RECORD_BYTES).sum();
         let mut staged = Self {
@@ -115,7 +124,7 @@ impl Staged {
             for event in &append.events {
                 *seen += 1;
                 let places = (*seen == 1, *seen == total);
-                staged.stage(append.stream.as_ref(), event, places, hasher);
+                staged.stage(append.stream.as_ref(), event, places, (hasher, layout));
             }
             staged.appends.push(StagedAppend {
                 removals: removals(append.stream.as_ref(), &append.events)?,
@@ -140,11 +149,11 @@ impl Staged {
         stream: Option<&StreamId>,
         event: &EventData,
         places: (bool, bool),
-        hasher: Option<TermHasher>,
+        (hasher, layout): (Option<TermHasher>, RecordLayout),
     ) {
         let tenant = &self.tenant;
         let begin = self.records.len();
-        let head = EncodedEvent::put(&mut self.records, tenant, stream, event, places);
+        let head = EncodedEvent::put(&mut self.records, tenant, stream, event, places, layout);
         let record = begin..self.records.len();
         self.bytes += record.len();
         let from = self.terms.len();

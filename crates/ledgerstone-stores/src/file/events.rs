@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use ledgerstone_core::{
     BackendError, Capabilities, Clock, ErrorKind, EventStoreError, EventType, Frame, Frames, Heads,
-    IdempotenceWindow, Limits, LogIdentity, LogKind, Mark, QueryItem, RecordedEvent, Removal, Selection,
-    TenantScope,
+    IdempotenceWindow, Limits, LogIdentity, LogKind, Mark, QueryItem, RecordLayout, RecordedEvent, Removal,
+    Selection, TenantScope,
 };
 use ledgerstone_log::{LogError, LogReader, Opened, Options, Patience, RealDisk};
 use parking_lot::RwLock;
@@ -104,6 +104,10 @@ impl ReadLog for FileEvents {
 
     fn hasher(&self) -> Option<IndexTerms> {
         Some(IndexTerms(self.shared.reader.hasher()))
+    }
+
+    fn layout(&self) -> RecordLayout {
+        RecordLayout::Short
     }
 }
 
