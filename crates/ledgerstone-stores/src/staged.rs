@@ -88,7 +88,8 @@ impl Staged {
         self.record(event).split_at_checked(event.head).unwrap_or_default()
     }
 
-    /// Encodes the events of a checked batch.
+    /// Encodes the events of a checked batch in the long layout.
+    #[cfg(test)]
     pub(crate) fn new(batch: Batch, hasher: Option<TermHasher>) -> Result<Self, InvalidBatch> {
         Self::in_layout(batch, hasher, RecordLayout::Long)
     }
