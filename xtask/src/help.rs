@@ -17,24 +17,24 @@ const VERBS: &[Verb] = &[
     Verb {
         usage: "test [ARGS]",
         does: &[
-            "Runs setup, then every test of the workspace, and ends with one line of",
-            "totals. ARGS go to `cargo test` in place of `--workspace`.",
+            "Runs setup, then every test of the workspace, and ends with one",
+            "line of totals. ARGS go to `cargo test` in place of `--workspace`.",
         ],
     },
     Verb { usage: "tidy", does: &["Checks the format and the house rules (docs in CONTRIBUTING.md)."] },
     Verb {
         usage: "ci",
         does: &[
-            "Runs tidy, clippy, the documentation, each feature alone, cargo-deny",
-            "and mdbook where they are installed, then test.",
+            "Runs tidy, clippy, the documentation, each feature alone, cargo-",
+            "deny and mdbook where they are installed, then test.",
         ],
     },
     Verb {
         usage: "bench [ARGS]",
-        does: &["Measures the product; ARGS go to the benchmark (a filter, for example)."],
+        does: &["Measures the product; ARGS go to the benchmark (a filter, for", "example)."],
     },
     Verb {
-        usage: "bench umadb [check]",
+        usage: "bench umadb",
         does: &[
             "Lets UmaDB's own client hold our server and UmaDB's to the same",
             "expectations, then measures both; `check` ends before that. Options",
@@ -42,21 +42,27 @@ const VERBS: &[Verb] = &[
         ],
     },
     Verb {
+        usage: "bench peers [ARGS]",
+        does: &[
+            "Measures the file store against a plain log and other event stores,",
+            "which only this downloads; --help lists the rows and flags.",
+        ],
+    },
+    Verb {
         usage: "data DIR",
         does: &[
-            "Imports the real event log in DIR (permit-receipt-log.csv)",
-            "twice and counts what came in.",
+            "Imports the real event log in DIR (permit-receipt-log.csv) twice",
+            "and counts what came in.",
         ],
     },
     Verb {
         usage: "crash [KILLS]",
         does: &[
-            "Kills an import again and again (20 times unless told), then",
-            "lets the disk fail as often, and compares the store with one",
-            "that was never disturbed; does the same to a server under",
-            "concurrent appends, and holds the store to what it told. Over",
-            "file: and sqlite:; then tells 5,000 stories of the log on a",
-            "simulated disk.",
+            "Kills an import again and again (20 times unless told), then lets",
+            "the disk fail as often, and compares the store with one that was",
+            "never disturbed; does the same to a server under concurrent",
+            "appends, and holds the store to what it told. Over file: and",
+            "sqlite:; then tells 5,000 stories of the log on a simulated disk.",
         ],
     },
     Verb {
@@ -70,8 +76,8 @@ const VERBS: &[Verb] = &[
     Verb {
         usage: "soak [MINUTES]",
         does: &[
-            "Repeats crash with ever other data, and histories of many",
-            "callers, until the time is up (10 minutes).",
+            "Repeats crash with ever other data, and histories of many callers,",
+            "until the time is up (10 minutes).",
         ],
     },
     Verb { usage: "services list", does: &["Lists the servers that tests can start for themselves."] },

@@ -214,7 +214,7 @@ fn check_event(event: &EventData) -> Result<(), InvalidBatch> {
 fn check_twice(batch: &Batch) -> Result<(), InvalidBatch> {
     let streams = batch.appends.iter().filter_map(|append| {
         let stream = append.stream.as_ref()?;
-        Some((append.log(), stream.as_str()))
+        Some((append.log() as u8, stream.as_str()))
     });
     let twice = |what, name: String| Err(InvalidBatch::Twice { what, name });
     if let Some((_, name)) = first_double(streams) {
@@ -229,10 +229,17 @@ fn check_twice(batch: &Batch) -> Result<(), InvalidBatch> {
     }
 }
 
-fn first_double<T: std::hash::Hash + Eq + Copy>(items: impl Iterator<Item = T>) -> Option<T> {
-    let mut seen = std::collections::HashSet::new();
-    let mut items = items.into_iter();
-    items.find(|item| !seen.insert(*item))
+/// Returns something that stands twice; what stands once or rises already costs next to nothing.
+fn first_double<T: Ord + Copy>(items: impl Iterator<Item = T>) -> Option<T> {
+    let mut items = items.peekable();
+    let first = items.next()?;
+    items.peek()?;
+    let mut sorted: Vec<T> = std::iter::once(first).chain(items).collect();
+    sorted.sort_unstable();
+    sorted.windows(2).find_map(|pair| match pair {
+        [one, other] if one == other => Some(*one),
+        _ => None,
+    })
 }
 
 /// Where the events of one append stand.

@@ -1,5 +1,7 @@
 //! An event as an application hands it over: a fact, its type, its payload, and what is known about it.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -38,7 +40,12 @@ impl ContentType {
 
     /// Makes the default content type.
     pub fn json() -> Self {
-        Self::new(Self::JSON).unwrap_or_else(|_| unreachable!("a constant within the limit"))
+        // Nearly every event has it, so all of them share one.
+        static JSON: LazyLock<ContentType> = LazyLock::new(|| {
+            ContentType::new(ContentType::JSON)
+                .unwrap_or_else(|_| unreachable!("a constant within the limit"))
+        });
+        JSON.clone()
     }
 
     /// Tells whether this is JSON.

@@ -75,8 +75,8 @@ pub use mark::{Mark, MarkChange, MarkName, MarkNotMet};
 pub use position::{Heads, LogIdentity, LogKind, LogPoint, Position};
 pub use projection::{Projection, ProjectionError};
 pub use query::{Query, QueryItem};
-pub use record::{EncodedEvent, InvalidRecord, RecordPlace, RecordedEvent, Stamp};
-pub use removal::{RETENTION, Removal, Retention, TOMBSTONED, TRANSIENT, TRUNCATED};
+pub use record::{EncodedEvent, InvalidRecord, RecordLayout, RecordPlace, RecordedEvent, Stamp};
+pub use removal::{RETENTION, Removal, Removing, Retention, TOMBSTONED, TRANSIENT, TRUNCATED};
 pub use retry::{Retry, Retryable, Sleeper};
 pub use selection::{Direction, Frame, Hole, Selection, TimeRange};
 #[doc(hidden)]

@@ -1,27 +1,44 @@
 //! The bytes of a recorded event: a fixed header, the texts, the payload; read without copying.
 //!
-//! All integers are little-endian. The payload stands last, so that a store may keep it apart.
+//! All integers are little-endian. The payload stands last, so that a store may keep it apart. There are two
+//! layouts; what both have stands in the same places. The log engine writes the short one wherever its lengths
+//! suffice:
 //!
 //! | at | bytes | what |
 //! |---|---|---|
 //! | 0 | 4 | length of the whole record |
-//! | 4 | 1 | version of this layout: 1 |
+//! | 4 | 1 | which layout: 2 |
 //! | 5 | 1 | flags: 1 stream, 2 system, 4 subject, 8 occurred, 16 carries state, 32 first and 64 last of its batch, 128 stub |
 //! | 6 | 2 | number of tags |
 //! | 8 | 8 | position |
 //! | 16 | 8 | revision |
 //! | 24 | 8 | recorded at, microseconds |
+//! | 32 | 16 | event id |
+//! | 48 | 2 | schema version |
+//! | 50 | 1 × 2 | lengths of tenant and type |
+//! | 52 | 2 | length of stream |
+//! | 54 | 1 × 2 | lengths of content type (0: JSON) and subject |
+//! | 56 | 2 × 2 | lengths of tags and metadata |
+//! | 60 | 8, 4 | only with flag 8: occurred at, microseconds, and its offset, seconds; the smallest integer if none was given |
+//! | | | tenant, stream, type, content type, subject; tags (2-byte length each); metadata (kind, 2-byte length, text); payload |
+//!
+//! The long one:
+//!
+//! | at | bytes | what |
+//! |---|---|---|
+//! | 0 | 32 | as above; which layout: 1 |
 //! | 32 | 8 | occurred at, microseconds |
 //! | 40 | 4 | offset of occurred at, seconds; the smallest integer if none was given |
 //! | 44 | 4 | schema version |
 //! | 48 | 16 | event id |
-//! | 64 | 2 × 5 | lengths of tenant, stream, type, content type (0: JSON), subject |
+//! | 64 | 2 × 5 | lengths of tenant, stream, type, content type, subject |
 //! | 74 | 2 | zero |
 //! | 76 | 4 × 3 | lengths of tags, metadata, payload |
-//! | 88 | | tenant, stream, type, content type, subject; tags (2-byte length each); metadata; payload |
+//! | 88 | | the same parts; a text of the metadata has a 4-byte length |
 //!
 //! A stub is what scavenging leaves of a removed event (`record/stub.rs`): it has no payload and is never handed to a reader.
 
+mod fields;
 mod stub;
 
 use bytes::Bytes;
@@ -34,9 +51,19 @@ use crate::stream::{Revision, StreamId};
 use crate::tenant::Tenant;
 use crate::timestamp::{OffsetTime, Timestamp};
 
-/// The size of the fixed part.
+use fields::{
+    ACTOR, CAUSATION, CORRELATION, ENTRY_KEY, ENTRY_VALUE, SHORT_FIELD, SOURCE, VALIDATION, encode_metadata,
+    metadata_is_sound, tags_are_sound, take_field, take_sized,
+};
+
+/// The size of the fixed part of the long layout.
 pub(crate) const HEADER: usize = 88;
-const VERSION: u8 = 1;
+/// The size of what every short record has.
+const SHORT_HEADER: usize = 60;
+/// The size of when it occurred, in a short record that says so.
+const OCCURRED_BYTES: usize = 12;
+const LONG: u8 = 1;
+const SHORT: u8 = 2;
 const NO_OFFSET: i32 = i32::MIN;
 
 const STREAM: u8 = 1;
@@ -67,6 +94,25 @@ pub struct Stamp {
     pub recorded_at: Timestamp,
 }
 
+impl Stamp {
+    /// Puts position, revision and time into the bytes of a record.
+    pub fn put(self, record: &mut [u8]) {
+        set(record, 8, &self.position.0.to_le_bytes());
+        set(record, 16, &self.revision.0.to_le_bytes());
+        set(record, 24, &self.recorded_at.as_micros().to_le_bytes());
+    }
+}
+
+/// Which of the two layouts a store writes; both are read everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RecordLayout {
+    /// The one of before, on which the schema of the SQLite store relies.
+    #[default]
+    Long,
+    /// The short one, wherever its lengths suffice.
+    Short,
+}
+
 /// An event encoded ahead of its commit: everything but its stamp.
 #[derive(Debug, Clone)]
 pub struct EncodedEvent {
@@ -86,28 +132,50 @@ impl EncodedEvent {
         first: bool,
         last: bool,
     ) -> Self {
-        let stream_text = stream.map_or("", StreamId::as_str);
+        let mut bytes = Vec::with_capacity(HEADER + 128 + event.size());
+        let head = Self::put(&mut bytes, tenant, stream, event, (first, last), RecordLayout::Long);
+        Self { bytes, head }
+    }
+
+    /// Appends the record of an event to a buffer of several; returns how many bytes stand before its payload.
+    ///
+    /// It is [`new`](Self::new) for those who keep many records together; [`Stamp::put`] stamps them there.
+    pub fn put(
+        bytes: &mut Vec<u8>,
+        tenant: &Tenant,
+        stream: Option<&StreamId>,
+        event: &EventData,
+        (first, last): (bool, bool),
+        layout: RecordLayout,
+    ) -> usize {
+        let is_short = layout == RecordLayout::Short && fits_short(event);
         let content_type = if event.content_type.is_json() { "" } else { event.content_type.as_str() };
         let subject = event.subject.as_ref().map_or("", |subject| subject.as_str());
+        let stream_text = stream.map_or("", StreamId::as_str);
         let texts = [tenant.as_str(), stream_text, event.event_type.as_str(), content_type, subject];
 
-        let mut bytes = Vec::with_capacity(HEADER + 128 + event.size());
-        bytes.resize(HEADER, 0);
+        let begin = bytes.len();
+        let occurred = event.metadata.occurred_at;
+        let header = match (is_short, occurred) {
+            (false, _) => HEADER,
+            (true, None) => SHORT_HEADER,
+            (true, Some(_)) => SHORT_HEADER + OCCURRED_BYTES,
+        };
+        bytes.resize(begin + header, 0);
         for text in texts {
             bytes.extend_from_slice(text.as_bytes());
         }
         let tags_at = bytes.len();
         for tag in &event.tags {
-            put_u16(&mut bytes, tag.as_str().len());
+            put_u16(bytes, tag.as_str().len());
             bytes.extend_from_slice(tag.as_str().as_bytes());
         }
         let metadata_at = bytes.len();
-        encode_metadata(&mut bytes, &event.metadata);
-        let head = bytes.len();
+        encode_metadata(bytes, &event.metadata, is_short);
+        let payload_at = bytes.len();
         bytes.extend_from_slice(&event.payload);
 
         let flag = |on: bool, bit: u8| if on { bit } else { 0 };
-        let occurred = event.metadata.occurred_at;
         let flags = flag(stream.is_some(), STREAM)
             | flag(event.log() == LogKind::System, SYSTEM)
             | flag(event.subject.is_some(), SUBJECT)
@@ -115,30 +183,20 @@ impl EncodedEvent {
             | flag(event.carries_state, STATE)
             | flag(first, BATCH_FIRST)
             | flag(last, BATCH_LAST);
-        let total = bytes.len();
-        set(&mut bytes, 0, &len32(total));
-        set(&mut bytes, 4, &[VERSION, flags]);
-        set(&mut bytes, 6, &len16(event.tags.len()));
-        let at = occurred.map_or(0, |time| time.at.as_micros());
-        set(&mut bytes, 32, &at.to_le_bytes());
-        let offset = occurred.and_then(|time| time.offset).unwrap_or(NO_OFFSET);
-        set(&mut bytes, 40, &offset.to_le_bytes());
-        set(&mut bytes, 44, &event.schema_version.to_le_bytes());
-        set(&mut bytes, 48, event.id.as_bytes());
-        for (index, text) in texts.into_iter().enumerate() {
-            set(&mut bytes, 64 + 2 * index, &len16(text.len()));
-        }
-        set(&mut bytes, 76, &len32(metadata_at - tags_at));
-        set(&mut bytes, 80, &len32(head - metadata_at));
-        set(&mut bytes, 84, &len32(event.payload.len()));
-        Self { bytes, head }
+        let record = bytes.get_mut(begin..).unwrap_or_default();
+        let total = record.len();
+        set(record, 0, &len32(total));
+        set(record, 4, &[if is_short { SHORT } else { LONG }, flags]);
+        set(record, 6, &len16(event.tags.len()));
+        let lengths = (metadata_at - tags_at, payload_at - metadata_at);
+        let set_header = if is_short { set_short_header } else { set_long_header };
+        set_header(record, event, texts, lengths);
+        payload_at - begin
     }
 
     /// Puts position, revision and time into the record.
     pub fn stamp(&mut self, stamp: Stamp) {
-        set(&mut self.bytes, 8, &stamp.position.0.to_le_bytes());
-        set(&mut self.bytes, 16, &stamp.revision.0.to_le_bytes());
-        set(&mut self.bytes, 24, &stamp.recorded_at.as_micros().to_le_bytes());
+        stamp.put(&mut self.bytes);
     }
 
     /// Returns everything before the payload, and the payload.
@@ -153,7 +211,7 @@ impl EncodedEvent {
 
     /// Returns the event's id.
     pub fn id(&self) -> Uuid {
-        Uuid::from_bytes(array(&self.bytes, 48))
+        id_of(&self.bytes)
     }
 
     /// Tells whether it carries the whole state of its stream.
@@ -165,6 +223,56 @@ impl EncodedEvent {
     pub fn into_recorded(self) -> RecordedEvent {
         RecordedEvent { bytes: self.bytes.into() }
     }
+}
+
+/// Tells whether the short layout can say everything about an event; what is checked already always fits.
+fn fits_short(event: &EventData) -> bool {
+    let most = usize::from(u16::MAX);
+    let tags: usize = event.tags.iter().map(|tag| 2 + tag.as_str().len()).sum();
+    let fields = 5 + 2 * event.metadata.entries.len();
+    u16::try_from(event.schema_version).is_ok()
+        && tags <= most
+        && event.metadata.size() + fields * SHORT_FIELD <= most
+}
+
+fn set_short_header(
+    record: &mut [u8],
+    event: &EventData,
+    texts: [&str; 5],
+    (tags, metadata): (usize, usize),
+) {
+    let [tenant, stream, event_type, content_type, subject] = texts.map(|text| len16(text.len()));
+    set(record, 32, event.id.as_bytes());
+    set(record, 48, &u16::try_from(event.schema_version).unwrap_or(u16::MAX).to_le_bytes());
+    // Names have at most 255 bytes, but for the stream's.
+    set(record, 50, &[tenant[0], event_type[0]]);
+    set(record, 52, &stream);
+    set(record, 54, &[content_type[0], subject[0]]);
+    set(record, 56, &len16(tags));
+    set(record, 58, &len16(metadata));
+    if let Some(occurred) = event.metadata.occurred_at {
+        set(record, 60, &occurred.at.as_micros().to_le_bytes());
+        set(record, 68, &occurred.offset.unwrap_or(NO_OFFSET).to_le_bytes());
+    }
+}
+
+fn set_long_header(record: &mut [u8], event: &EventData, texts: [&str; 5], (tags, metadata): (usize, usize)) {
+    let occurred = event.metadata.occurred_at;
+    set(record, 32, &occurred.map_or(0, |time| time.at.as_micros()).to_le_bytes());
+    set(record, 40, &occurred.and_then(|time| time.offset).unwrap_or(NO_OFFSET).to_le_bytes());
+    set(record, 44, &event.schema_version.to_le_bytes());
+    set(record, 48, event.id.as_bytes());
+    for (index, text) in texts.into_iter().enumerate() {
+        set(record, 64 + 2 * index, &len16(text.len()));
+    }
+    set(record, 76, &len32(tags));
+    set(record, 80, &len32(metadata));
+    set(record, 84, &len32(event.payload.len()));
+}
+
+/// Returns the id in the bytes of a record.
+fn id_of(record: &[u8]) -> Uuid {
+    Uuid::from_bytes(array(record, if record.get(4) == Some(&SHORT) { 32 } else { 48 }))
 }
 
 /// Where the event of a record stands, read from the record's bytes alone.
@@ -203,22 +311,27 @@ pub struct RecordedEvent {
 impl RecordedEvent {
     /// Takes the bytes of one record, and checks that every part of it lies inside and every text is UTF-8.
     pub fn parse(bytes: Bytes) -> Result<Self, InvalidRecord> {
-        if bytes.len() < HEADER {
-            return Err(InvalidRecord("they are shorter than a header"));
-        }
-        if bytes.get(4) != Some(&VERSION) {
+        let event = Self { bytes };
+        if !matches!(event.bytes.get(4), None | Some(&(LONG | SHORT))) {
             return Err(InvalidRecord("the version of the layout is not known"));
         }
-        let event = Self { bytes };
+        if event.bytes.len() < event.texts_at() {
+            return Err(InvalidRecord("they are shorter than a header"));
+        }
         if u32::from_le_bytes(array(&event.bytes, 0)) as usize != event.bytes.len() {
             return Err(InvalidRecord("the length does not match"));
         }
         let payload_at = event.payload_at();
-        if payload_at.checked_add(event.len32_at(84)) != Some(event.bytes.len()) {
+        let fills = match event.is_short() {
+            true => payload_at <= event.bytes.len(),
+            false => payload_at.checked_add(event.len32_at(84)) == Some(event.bytes.len()),
+        };
+        if !fills {
             return Err(InvalidRecord("the parts do not fill it"));
         }
-        let texts = event.bytes.get(HEADER..event.tags_at()).unwrap_or_default();
-        let whole = |text: &str| (1..5).all(|index| text.is_char_boundary(event.text_at(index) - HEADER));
+        let texts = event.bytes.get(event.texts_at()..event.tags_at()).unwrap_or_default();
+        let whole =
+            |text: &str| (1..5).all(|index| text.is_char_boundary(event.text_at(index) - event.texts_at()));
         if !std::str::from_utf8(texts).is_ok_and(whole) {
             return Err(InvalidRecord("a text is not UTF-8"));
         }
@@ -227,7 +340,7 @@ impl RecordedEvent {
             return Err(InvalidRecord("the tags are not sound"));
         }
         let metadata = event.bytes.get(event.metadata_at()..payload_at).unwrap_or_default();
-        if !metadata_is_sound(metadata) {
+        if !metadata_is_sound(metadata, event.is_short()) {
             return Err(InvalidRecord("the metadata is not sound"));
         }
         Ok(event)
@@ -245,9 +358,24 @@ impl RecordedEvent {
         &self.bytes
     }
 
+    /// Returns the record in the long layout, whichever this one has: the same bytes for the same event, by which
+    /// digests of stores can be compared.
+    pub fn to_long(&self) -> Bytes {
+        if !self.is_short() {
+            return self.bytes.clone();
+        }
+        let names = Tenant::new(self.tenant()).ok().zip(self.to_data().ok());
+        let Some((tenant, data)) = names else { return self.bytes.clone() };
+        let stream = self.stream().and_then(|stream| StreamId::new(stream).ok());
+        let batch = (self.is_batch_first(), self.is_batch_last());
+        let mut long = EncodedEvent::new(&tenant, stream.as_ref(), &data, batch.0, batch.1).bytes;
+        set(&mut long, 8, self.bytes.get(8..32).unwrap_or_default());
+        long.into()
+    }
+
     /// Returns the event's own id.
     pub fn id(&self) -> Uuid {
-        Uuid::from_bytes(array(&self.bytes, 48))
+        id_of(&self.bytes)
     }
 
     /// Returns its place in the log.
@@ -287,7 +415,10 @@ impl RecordedEvent {
 
     /// Returns the version of its shape.
     pub fn schema_version(&self) -> u32 {
-        u32::from_le_bytes(array(&self.bytes, 44))
+        match self.is_short() {
+            true => u16::from_le_bytes(array(&self.bytes, 48)).into(),
+            false => u32::from_le_bytes(array(&self.bytes, 44)),
+        }
     }
 
     /// Returns what kind of bytes the payload is.
@@ -342,8 +473,9 @@ impl RecordedEvent {
     /// Returns when it happened, if that is known.
     pub fn occurred_at(&self) -> Option<OffsetTime> {
         self.has(OCCURRED).then(|| {
-            let at = Timestamp::from_micros(i64::from_le_bytes(array(&self.bytes, 32)));
-            let offset = i32::from_le_bytes(array(&self.bytes, 40));
+            let place = if self.is_short() { SHORT_HEADER } else { 32 };
+            let at = Timestamp::from_micros(i64::from_le_bytes(array(&self.bytes, place)));
+            let offset = i32::from_le_bytes(array(&self.bytes, place + 8));
             OffsetTime { at, offset: (offset != NO_OFFSET).then_some(offset) }
         })
     }
@@ -444,9 +576,10 @@ impl RecordedEvent {
     }
 
     fn metadata_fields(&self) -> impl Iterator<Item = (u8, &str)> {
+        let is_short = self.is_short();
         let mut rest = self.bytes.get(self.metadata_at()..self.payload_at()).unwrap_or_default();
         std::iter::from_fn(move || {
-            let (field, text, after) = take_field(rest)?;
+            let (field, text, after) = take_field(rest, is_short)?;
             rest = after;
             Some((field, text))
         })
@@ -468,13 +601,40 @@ impl RecordedEvent {
         u32::from_le_bytes(array(&self.bytes, at)) as usize
     }
 
+    fn is_short(&self) -> bool {
+        self.bytes.get(4) == Some(&SHORT)
+    }
+
+    fn len8_at(&self, at: usize) -> usize {
+        self.bytes.get(at).copied().unwrap_or_default().into()
+    }
+
+    /// Returns where the texts begin.
+    fn texts_at(&self) -> usize {
+        match (self.is_short(), self.has(OCCURRED)) {
+            (false, _) => HEADER,
+            (true, false) => SHORT_HEADER,
+            (true, true) => SHORT_HEADER + OCCURRED_BYTES,
+        }
+    }
+
+    fn text_len(&self, index: usize) -> usize {
+        match (self.is_short(), index) {
+            (false, _) => self.len16_at(64 + 2 * index),
+            (true, 0) => self.len8_at(50),
+            (true, 1) => self.len16_at(52),
+            (true, 2) => self.len8_at(51),
+            (true, _) => self.len8_at(51 + index),
+        }
+    }
+
     fn text_at(&self, index: usize) -> usize {
-        (0..index).fold(HEADER, |at, text| at + self.len16_at(64 + 2 * text))
+        (0..index).fold(self.texts_at(), |at, text| at + self.text_len(text))
     }
 
     fn text(&self, index: usize) -> &str {
         let at = self.text_at(index);
-        let bytes = self.bytes.get(at..at + self.len16_at(64 + 2 * index)).unwrap_or_default();
+        let bytes = self.bytes.get(at..at + self.text_len(index)).unwrap_or_default();
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 
@@ -483,11 +643,11 @@ impl RecordedEvent {
     }
 
     fn metadata_at(&self) -> usize {
-        self.tags_at() + self.len32_at(76)
+        self.tags_at() + if self.is_short() { self.len16_at(56) } else { self.len32_at(76) }
     }
 
     fn payload_at(&self) -> usize {
-        self.metadata_at() + self.len32_at(80)
+        self.metadata_at() + if self.is_short() { self.len16_at(58) } else { self.len32_at(80) }
     }
 }
 
@@ -501,72 +661,6 @@ impl std::fmt::Debug for RecordedEvent {
             .field("id", &self.id())
             .finish_non_exhaustive()
     }
-}
-
-const CORRELATION: u8 = 1;
-const CAUSATION: u8 = 2;
-const ACTOR: u8 = 3;
-const SOURCE: u8 = 4;
-const VALIDATION: u8 = 5;
-const ENTRY_KEY: u8 = 6;
-const ENTRY_VALUE: u8 = 7;
-
-fn encode_metadata(bytes: &mut Vec<u8>, metadata: &Metadata) {
-    let mut put = |field: u8, text: &str| {
-        bytes.push(field);
-        bytes.extend_from_slice(&len32(text.len()));
-        bytes.extend_from_slice(text.as_bytes());
-    };
-    let fields = [
-        (CORRELATION, metadata.correlation.as_deref()),
-        (CAUSATION, metadata.causation.as_deref()),
-        (ACTOR, metadata.actor.as_deref()),
-        (SOURCE, metadata.source.as_deref()),
-        (VALIDATION, metadata.validation.as_ref().map(|raw| raw.get())),
-    ];
-    for (field, text) in fields {
-        if let Some(text) = text {
-            put(field, text);
-        }
-    }
-    for (key, value) in &metadata.entries {
-        put(ENTRY_KEY, key);
-        put(ENTRY_VALUE, value);
-    }
-}
-
-fn take_field(bytes: &[u8]) -> Option<(u8, &str, &[u8])> {
-    let (field, rest) = bytes.split_first()?;
-    let (len, rest) = rest.split_first_chunk::<4>()?;
-    let len = u32::from_le_bytes(*len) as usize;
-    let text = std::str::from_utf8(rest.get(..len)?).ok()?;
-    Some((*field, text, rest.get(len..)?))
-}
-
-fn take_sized(bytes: &[u8]) -> Option<(&str, &[u8])> {
-    let (len, rest) = bytes.split_first_chunk::<2>()?;
-    let len = usize::from(u16::from_le_bytes(*len));
-    Some((std::str::from_utf8(rest.get(..len)?).ok()?, rest.get(len..)?))
-}
-
-fn tags_are_sound(mut bytes: &[u8], count: usize) -> bool {
-    for _ in 0..count {
-        match take_sized(bytes) {
-            Some((_, rest)) => bytes = rest,
-            None => return false,
-        }
-    }
-    bytes.is_empty()
-}
-
-fn metadata_is_sound(mut bytes: &[u8]) -> bool {
-    while !bytes.is_empty() {
-        match take_field(bytes) {
-            Some((_, _, rest)) => bytes = rest,
-            None => return false,
-        }
-    }
-    true
 }
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::event::{EventData, EventType};
+use crate::json::object::ObjectJson;
 use crate::stream::Revision;
 use crate::timestamp::Timestamp;
 
@@ -35,15 +36,66 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// Tells whether this keeps more events by their number than `other` does.
-    pub fn counts_more_than(self, other: Self) -> bool {
-        match (self.max_count, other.max_count) {
+    /// Tells whether this keeps events that `other` removes.
+    pub fn keeps_more_than(self, other: Self) -> bool {
+        let is_more = |bound: Option<NonZeroU64>, other: Option<NonZeroU64>| match (bound, other) {
             (_, None) => false,
             (None, Some(_)) => true,
-            (Some(count), Some(other)) => count > other,
+            (Some(bound), Some(other)) => bound > other,
+        };
+        is_more(self.max_count, other.max_count) || is_more(self.max_age_seconds, other.max_age_seconds)
+    }
+}
+
+/// What a system event changes about what is removed of its stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removing {
+    /// Everything below a revision goes.
+    Below(Revision),
+    /// Everything goes, for good.
+    Everything,
+    /// Nothing yet, but anything may go from now on.
+    Anywhere,
+    /// Whatever is not kept goes, now and later.
+    Keeping(Retention),
+}
+
+impl Removing {
+    /// Reads what an event of one of [`Removal::TYPES`] says, or why its data says nothing.
+    pub fn read(event_type: &str, payload: &[u8]) -> Result<Self, String> {
+        fn object<T: serde::de::DeserializeOwned>(payload: &[u8], shape: &str) -> Result<T, String> {
+            let read = serde_json::from_slice::<ObjectJson<T>>(payload);
+            read.map(|object| object.0).map_err(|error| format!("its data is not {shape}: {error}"))
+        }
+        match event_type {
+            TRUNCATED => {
+                let truncated: Truncated = object(payload, "{\"before\": revision}")?;
+                Ok(Self::Below(truncated.before))
+            }
+            RETENTION => {
+                let shape =
+                    "{\"max_count\": number, \"max_age_seconds\": number}, each 1 or more and optional";
+                object(payload, shape).map(Self::Keeping)
+            }
+            // An event without data says as much.
+            TRANSIENT if payload == b"null" => Ok(Self::Anywhere),
+            TOMBSTONED if payload == b"null" => Ok(Self::Everything),
+            TRANSIENT => object::<Nothing>(payload, "{}").map(|_| Self::Anywhere),
+            TOMBSTONED => object::<Nothing>(payload, "{}").map(|_| Self::Everything),
+            other => Err(format!("{other:?} is no type of removal")),
         }
     }
 }
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Truncated {
+    before: Revision,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
 
 /// What has been removed of a stream's application events; system events are never removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,16 +108,9 @@ pub struct Removal {
     pub transient: bool,
     /// How much is kept from now on.
     pub retention: Retention,
-    /// What was recorded before went by an earlier retention, and stays away whatever is kept now.
-    pub recorded_before: Option<Timestamp>,
     /// The newest event of the stream, which no retention removes; needed where
     /// [`keeps_newest`](Self::keeps_newest) says so.
     pub newest: Option<Revision>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Truncated {
-    before: Revision,
 }
 
 impl Removal {
@@ -92,8 +137,8 @@ impl Removal {
 
     /// Makes the event that says how much of a transient stream is kept from now on.
     ///
-    /// What is removed stays removed. So a store takes one that keeps more events by their number only
-    /// behind a truncation of what the retention before had removed, which may be in the same append.
+    /// What is removed stays removed. So a store takes one that keeps more only behind a truncation of what the
+    /// retention before had removed, which may be in the same append.
     pub fn retention(id: Uuid, retention: Retention) -> EventData {
         system_event(id, RETENTION, serde_json::to_vec(&retention).unwrap_or_default().into())
     }
@@ -105,31 +150,19 @@ impl Removal {
 
     /// Returns what is removed after a system event of the stream; a truncation never takes less than before.
     #[must_use]
-    pub fn after(self, event_type: &str, payload: &[u8], recorded_at: Timestamp) -> Self {
-        match event_type {
-            TOMBSTONED => Self { tombstoned: true, ..self },
-            TRANSIENT => Self { transient: true, ..self },
-            TRUNCATED => match serde_json::from_slice::<Truncated>(payload) {
-                Ok(truncated) => Self { before: self.before.max(truncated.before), ..self },
-                Err(_) => self,
-            },
-            RETENTION => match serde_json::from_slice(payload) {
-                Ok(retention) => self.retained(retention, recorded_at),
-                Err(_) => self,
-            },
-            _ => self,
+    pub fn after(self, event_type: &str, payload: &[u8]) -> Self {
+        match Removing::read(event_type, payload) {
+            Ok(Removing::Everything) => Self { tombstoned: true, ..self },
+            Ok(Removing::Anywhere) => Self { transient: true, ..self },
+            Ok(Removing::Below(before)) => Self { before: self.before.max(before), ..self },
+            Ok(Removing::Keeping(retention)) => Self { retention, ..self },
+            Err(_) => self,
         }
-    }
-
-    /// Returns what is removed once another retention holds from `now` on.
-    #[must_use]
-    pub fn retained(self, retention: Retention, now: Timestamp) -> Self {
-        Self { retention, recorded_before: self.expired_before(now), ..self }
     }
 
     /// Tells whether [`newest`](Self::newest) is needed to say what is removed.
     pub fn keeps_newest(self) -> bool {
-        self.retention != Retention::default() || self.recorded_before.is_some()
+        self.retention != Retention::default()
     }
 
     /// Returns the revision below which everything is removed, whenever it was recorded.
@@ -152,13 +185,13 @@ impl Removal {
 
     /// Tells whether it is right that the stream lacks the events before `revision`.
     pub fn explains_lack_of_what_is_before(self, revision: Revision) -> bool {
-        self.tombstoned || revision <= self.before || self.keeps_newest()
+        self.tombstoned || revision <= self.floor() || self.retention.max_age_seconds.is_some()
     }
 
     /// Returns the time before which everything but the newest event is removed by its age.
     fn expired_before(self, now: Timestamp) -> Option<Timestamp> {
-        let age = self.retention.max_age_seconds.map(|seconds| Duration::from_secs(seconds.get()));
-        self.recorded_before.max(age.map(|age| now.minus(age)))
+        let age = self.retention.max_age_seconds?;
+        Some(now.minus(Duration::from_secs(age.get())))
     }
 }
 
@@ -178,40 +211,47 @@ mod tests {
         Retention { max_count: NonZeroU64::new(max_count), max_age_seconds: NonZeroU64::new(max_age_seconds) }
     }
 
-    fn after_event(removal: Removal, event: &EventData, at: Timestamp) -> Removal {
-        removal.after(event.event_type.as_str(), &event.payload, at)
+    fn after_event(removal: Removal, event: &EventData) -> Removal {
+        removal.after(event.event_type.as_str(), &event.payload)
     }
 
     #[test]
     fn the_newest_event_outlives_every_retention() {
         let retention = Removal::retention(Uuid::nil(), keeping(1, 1));
-        let removal = after_event(Removal::default(), &retention, NOW);
+        let removal = after_event(Removal::default(), &retention);
         let removal = Removal { newest: Some(Revision(4)), ..removal };
         let later = NOW.plus(Duration::from_secs(100));
         assert!(!removal.covers(Revision(4), NOW, later));
         assert!(removal.covers(Revision(3), later, later));
-        let truncated = after_event(removal, &Removal::truncation(Uuid::nil(), Revision(5)), NOW);
+        let truncated = after_event(removal, &Removal::truncation(Uuid::nil(), Revision(5)));
         assert!(truncated.covers(Revision(4), NOW, later));
     }
 
     #[test]
-    fn what_went_by_its_age_stays_away_when_more_is_kept() {
-        let old = NOW.plus(Duration::from_secs(10));
-        let changed = NOW.plus(Duration::from_secs(100));
-        let removal = Removal { newest: Some(Revision(9)), ..Removal::default() };
-        let removal = removal.retained(keeping(0, 60), NOW);
-        assert!(!removal.covers(Revision(1), old, NOW.plus(Duration::from_secs(70))));
-        let removal = after_event(removal, &Removal::retention(Uuid::nil(), Retention::default()), changed);
-        assert!(removal.covers(Revision(1), old, changed));
-        assert!(!removal.covers(Revision(2), NOW.plus(Duration::from_secs(41)), changed.plus(Duration::MAX)));
+    fn a_retention_keeps_more_if_one_of_its_bounds_does() {
+        assert!(!keeping(3, 60).keeps_more_than(keeping(3, 60)));
+        assert!(!keeping(2, 0).keeps_more_than(keeping(0, 0)));
+        assert!(keeping(4, 1).keeps_more_than(keeping(3, 60)));
+        assert!(keeping(3, 0).keeps_more_than(keeping(3, 60)));
     }
 
     #[test]
-    fn a_retention_that_is_not_understood_changes_nothing() {
-        for payload in [r#"{"max_count":0}"#, r#"{"max_counts":3}"#, "[]", "{"] {
-            assert_eq!(Removal::default().after(RETENTION, payload.as_bytes(), NOW), Removal::default());
+    fn data_that_is_not_understood_is_refused_and_changes_nothing() {
+        let wrong = [
+            (RETENTION, r#"{"max_count":0}"#),
+            (RETENTION, r#"{"max_counts":3}"#),
+            (RETENTION, "[1]"),
+            (RETENTION, "null"),
+            (TRUNCATED, "[2]"),
+            (TRUNCATED, r#"{"before":2,"and":1}"#),
+            (TRANSIENT, "[]"),
+            (TOMBSTONED, r#"{"why":"because"}"#),
+            (TOMBSTONED, ""),
+        ];
+        for (event_type, payload) in wrong {
+            assert!(Removing::read(event_type, payload.as_bytes()).is_err(), "{event_type} {payload}");
+            assert_eq!(Removal::default().after(event_type, payload.as_bytes()), Removal::default());
         }
-        let empty = Removal::default().after(RETENTION, b"{}", NOW);
-        assert_eq!(empty, Removal::default());
+        assert_eq!(Removing::read(RETENTION, b"{}"), Ok(Removing::Keeping(Retention::default())));
     }
 }

@@ -76,12 +76,11 @@ impl Tag {
         if self.is_derived() {
             return Err(InvalidName::new("a tag", self.as_str(), "tags that begin with $ are reserved"));
         }
-        if self.as_str().len() > Self::MAX_APPLICATION_BYTES {
-            let reason = format!(
-                "it has {} bytes and the limit is {}",
-                self.as_str().len(),
-                Self::MAX_APPLICATION_BYTES
-            );
+        // What is held must be releasable, by a tag that is longer.
+        let limit =
+            Self::MAX_APPLICATION_BYTES - if self.is_unique() { RELEASED.len() - UNIQUE.len() } else { 0 };
+        if self.as_str().len() > limit {
+            let reason = format!("it has {} bytes and the limit is {limit}", self.as_str().len());
             return Err(InvalidName::new("a tag", self.as_str(), reason));
         }
         Ok(())

@@ -3,8 +3,8 @@
 use futures_util::TryStreamExt;
 
 use ledgerstone_core::{
-    Append, Appended, Batch, Code, ErrorKind, EventData, EventStoreError, ExpectedRevision, LogKind, Removal,
-    Retention, Revision, Selection, StreamId, StreamState,
+    Append, Appended, Batch, Code, ErrorKind, EventData, EventStoreError, ExpectedRevision, LogKind, Refusal,
+    Removal, Retention, Revision, Selection, StreamId, StreamState,
 };
 
 use crate::ledger::Ledger;
@@ -17,6 +17,7 @@ use crate::repository::first_of;
 #[derive(Debug, Clone)]
 pub struct StreamAdmin {
     ledger: Ledger,
+    declares: bool,
 }
 
 /// A stream as it stands.
@@ -62,7 +63,14 @@ impl StreamAdminError {
 impl StreamAdmin {
     /// Takes an event store, or a [`Ledger`] that others share.
     pub fn new(ledger: impl Into<Ledger>) -> Self {
-        Self { ledger: ledger.into() }
+        Self { ledger: ledger.into(), declares: false }
+    }
+
+    /// Declares a stream transient in the very append that truncates it or says how much of it is kept, so that
+    /// either both are done or none.
+    #[must_use]
+    pub fn declaring_transient(self) -> Self {
+        Self { declares: true, ..self }
     }
 
     /// Returns how a stream stands.
@@ -72,7 +80,7 @@ impl StreamAdmin {
         let mut frames = self.ledger.store.read(system);
         while let Some(frame) = frames.try_next().await? {
             for event in &frame.events {
-                removal = removal.after(event.event_type(), event.payload(), event.recorded_at());
+                removal = removal.after(event.event_type(), event.payload());
             }
         }
         let newest = first_of(&self.ledger, Selection::stream(stream.clone()).backwards().limit(1)).await?;
@@ -98,7 +106,9 @@ impl StreamAdmin {
         if status.state == StreamState::Missing {
             return Err(StreamAdminError::NotFound(stream.clone()));
         }
-        self.append(stream, vec![Removal::truncation(self.ledger.next_id(), before)]).await.map(Some)
+        let mut events = self.declaration(status.removal);
+        events.push(Removal::truncation(self.ledger.next_id(), before));
+        self.append(stream, events).await.map(Some)
     }
 
     /// Deletes a stream for good, and answers `None` if it was deleted already.
@@ -126,27 +136,57 @@ impl StreamAdmin {
 
     /// Says how much of a transient stream is kept from now on, and answers `None` if that is so already.
     ///
-    /// What the retention so far has removed stays removed. The newest event stays in any case.
+    /// What the retention so far has removed stays removed. The newest event stays in any case. Where others append
+    /// meanwhile, it is tried again a bounded number of times.
     pub async fn retain(
         &self,
         stream: &StreamId,
         retention: Retention,
     ) -> Result<Option<Appended>, StreamAdminError> {
-        let removal = self.state_of(stream).await?.removal;
-        if removal.retention == retention {
-            return Ok(None);
+        let mut attempt = 1;
+        loop {
+            let StreamStatus { state, removal } = self.state_of(stream).await?;
+            if state == StreamState::Missing && !removal.transient && !removal.tombstoned && !self.declares {
+                return Err(StreamAdminError::NotFound(stream.clone()));
+            }
+            if removal.retention == retention && removal.transient && !removal.tombstoned {
+                return Ok(None);
+            }
+            let mut events = self.declaration(removal);
+            if retention.keeps_more_than(removal.retention) {
+                let first = first_of(&self.ledger, Selection::stream(stream.clone()).limit(1)).await?;
+                let kept = first.and_then(|event| event.revision()).filter(|first| *first > removal.before);
+                events.extend(kept.map(|first| Removal::truncation(self.ledger.next_id(), first)));
+            }
+            events.push(Removal::retention(self.ledger.next_id(), retention));
+            match self.append(stream, events).await {
+                Err(error)
+                    if is_overtaken(&error, removal) && self.ledger.waits_after_conflict(attempt).await =>
+                {
+                    attempt += 1;
+                }
+                answer => return answer.map(Some),
+            }
         }
-        let mut events = vec![Removal::retention(self.ledger.next_id(), retention)];
-        if retention.counts_more_than(removal.retention) && removal.before < removal.floor() {
-            events.insert(0, Removal::truncation(self.ledger.next_id(), removal.floor()));
-        }
-        self.append(stream, events).await.map(Some)
+    }
+
+    /// Returns the event that declares a stream transient, where that is wanted and not done yet.
+    fn declaration(&self, removal: Removal) -> Vec<EventData> {
+        let wanted = self.declares && !removal.transient;
+        wanted.then(|| Removal::transient(self.ledger.next_id())).into_iter().collect()
     }
 
     async fn append(&self, stream: &StreamId, events: Vec<EventData>) -> Result<Appended, StreamAdminError> {
         let append = Append::to(stream.clone(), ExpectedRevision::Any, events);
         Ok(self.ledger.append(Batch::of(append)).await?)
     }
+}
+
+/// Tells whether a retention was refused since the stream had lost more meanwhile.
+fn is_overtaken(error: &StreamAdminError, removal: Removal) -> bool {
+    let refused =
+        matches!(error, StreamAdminError::Store(EventStoreError::Refused(Refusal::NotRemovable { .. })));
+    refused && removal.transient
 }
 
 #[cfg(test)]

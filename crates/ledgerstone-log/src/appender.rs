@@ -314,6 +314,11 @@ impl Appender {
         self.commit()
     }
 
+    /// Tells whether the tenant has events, those of the running group included.
+    pub fn knows_tenant(&self, tenant: &Tenant) -> bool {
+        self.tenants.contains(tenant) || self.shared.state.read().knows_tenant(tenant)
+    }
+
     fn write(&mut self) -> Result<(), CommitError> {
         let Active { segment, open, .. } = &self.active;
         let end = segment.end();
@@ -393,7 +398,8 @@ impl Appender {
         };
         // Marks expire where nothing but marks is written, too.
         self.shared.state.write().sweep(self.told_at);
-        let next = match create_segment(&self.shared, header) {
+        let created = create_segment(&self.shared, header, Some(&self.active.tail.read()));
+        let next = match created {
             Ok(next) => next,
             Err(failed) => {
                 // A segment that may turn up again says where this one ends: nothing may be added to it.
@@ -425,7 +431,13 @@ pub(crate) struct NotCreated {
 }
 
 /// Makes a segment: its header, and what it takes over, durable before it gets its name.
-pub(crate) fn create_segment(shared: &Shared, mut header: SegmentHeader) -> Result<Active, NotCreated> {
+///
+/// `before` is the tail of the segment before it: this one's will be about as large.
+pub(crate) fn create_segment(
+    shared: &Shared,
+    mut header: SegmentHeader,
+    before: Option<&Tail>,
+) -> Result<Active, NotCreated> {
     let mut bytes = vec![0; HEADER_BYTES];
     {
         let mut state = shared.state.write();
@@ -436,12 +448,13 @@ pub(crate) fn create_segment(shared: &Shared, mut header: SegmentHeader) -> Resu
     }
     header.batches_at = bytes.len() as u64;
     put_header(&mut bytes, 0, &header.encode());
+    let tail = before.map_or_else(|| Tail::after(header.heads), |tail| Tail::sized_like(header.heads, tail));
     let name = segment_name(header.number);
     let file = write_segment(shared, &name, &bytes)?;
     let places = RwLock::new(Places::after(header.heads));
     let open = Arc::new(OpenSegment { file, places });
     let segment = Arc::new(Segment::growing(header, bytes.len() as u64, Arc::clone(&open)));
-    Ok(Active { segment, open, tail: Arc::new(RwLock::new(Tail::after(header.heads))) })
+    Ok(Active { segment, open, tail: Arc::new(RwLock::new(tail)) })
 }
 
 fn write_segment(shared: &Shared, name: &str, bytes: &[u8]) -> Result<Arc<dyn DiskFile>, NotCreated> {
@@ -452,10 +465,12 @@ fn write_segment(shared: &Shared, name: &str, bytes: &[u8]) -> Result<Arc<dyn Di
     let _ = disk.remove(&partial);
     let file = disk.create(&partial).map_err(LogError::disk("creating", name)).map_err(certain)?;
     file.write_at(0, bytes).map_err(LogError::disk("writing", name)).map_err(certain)?;
-    // A file that has its size already is synced in fewer steps; the zeros take no room until they are written.
-    file.set_size(shared.options.segment_bytes.max(bytes.len() as u64))
-        .map_err(LogError::disk("sizing", name))
-        .map_err(certain)?;
+    if shared.options.presized {
+        // A file that has its size already is synced in fewer steps; the zeros take no room until they are written.
+        file.set_size(shared.options.segment_bytes.max(bytes.len() as u64))
+            .map_err(LogError::disk("sizing", name))
+            .map_err(certain)?;
+    }
     file.sync().map_err(LogError::disk("syncing", name)).map_err(certain)?;
     let named = disk.rename(&partial, name).and_then(|()| disk.sync_names());
     named.map_err(|source| {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
@@ -18,8 +19,8 @@ use crate::segment::{Segment, save_places};
 use crate::shared::Shared;
 use crate::tail::Tail;
 
-/// How many runs of a size become one.
-const FAN: usize = 8;
+/// How many runs of a size become one: more of them are more reads for every lookup, fewer are more merging.
+const FAN: usize = 4;
 
 /// What writes and merges indexes.
 #[derive(Debug)]
@@ -29,23 +30,31 @@ pub(crate) struct Indexer {
     thread: Option<JoinHandle<()>>,
     /// What waits where there is no thread.
     waiting: VecDeque<Active>,
+    /// Whether the thread need not prepare for readers any more.
+    closing: Arc<AtomicBool>,
 }
 
 impl Indexer {
     /// Starts the thread, if the log wants one.
     pub(crate) fn start(shared: &Arc<Shared>) -> Result<Self, LogError> {
         let alarm = shared.index.read().alarm();
+        let closing = Arc::new(AtomicBool::new(false));
         if !shared.options.background {
-            return Ok(Self { queue: None, alarm, thread: None, waiting: VecDeque::new() });
+            return Ok(Self { queue: None, alarm, thread: None, waiting: VecDeque::new(), closing });
         }
         let (queue, tasks) = channel();
         alarm.listen(Some(queue.clone()));
-        let shared = Arc::clone(shared);
+        let (shared, stop) = (Arc::clone(shared), Arc::clone(&closing));
         let thread = std::thread::Builder::new()
             .name("log-indexer".to_owned())
-            .spawn(move || run(&shared, &tasks))
+            .spawn(move || {
+                shared.warm_up(&stop);
+                // Runs that were made again when the log was opened, or not merged before it was closed.
+                try_merging(&shared, &stop);
+                run(&shared, &tasks, &stop);
+            })
             .map_err(LogError::disk("starting", "the indexer"))?;
-        Ok(Self { queue: Some(queue), alarm, thread: Some(thread), waiting: VecDeque::new() })
+        Ok(Self { queue: Some(queue), alarm, thread: Some(thread), waiting: VecDeque::new(), closing })
     }
 
     /// Takes a segment that grows no more.
@@ -55,7 +64,7 @@ impl Indexer {
             Some(queue) => drop(queue.send(Task::Closed(old))),
             None => {
                 self.waiting.push_back(old);
-                index(shared, &mut self.waiting);
+                index(shared, &mut self.waiting, &self.closing);
             }
         }
     }
@@ -70,6 +79,7 @@ impl Indexer {
     /// Waits until what was handed over is written.
     pub(crate) fn close(&mut self) {
         self.alarm.listen(None);
+        self.closing.store(true, Ordering::Relaxed);
         self.queue.take();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
@@ -94,13 +104,13 @@ pub(crate) enum Task {
     Heal,
 }
 
-fn run(shared: &Shared, tasks: &Receiver<Task>) {
+fn run(shared: &Shared, tasks: &Receiver<Task>, stop: &AtomicBool) {
     let mut waiting = VecDeque::new();
     while let Ok(task) = tasks.recv() {
         match task {
             Task::Closed(active) => {
                 waiting.push_back(active);
-                index(shared, &mut waiting);
+                index(shared, &mut waiting, stop);
             }
             Task::Heal => heal(shared),
         }
@@ -160,7 +170,7 @@ fn find_damage(shared: &Shared, view: &IndexView, runs: &[SegmentRun]) {
 /// Writes the indexes of the segments that wait, oldest first: a run follows the one before it.
 ///
 /// Where that fails the rest goes on waiting; its tails stay in memory until the next segment is closed.
-fn index(shared: &Shared, waiting: &mut VecDeque<Active>) {
+fn index(shared: &Shared, waiting: &mut VecDeque<Active>, stop: &AtomicBool) {
     while let Some(closed) = waiting.pop_front() {
         let run = match write(shared, &closed) {
             Ok(run) => run,
@@ -171,9 +181,13 @@ fn index(shared: &Shared, waiting: &mut VecDeque<Active>) {
             }
         };
         shared.index.write().replace_tail(&closed.tail, run);
-        if let Err(error) = merge_runs(shared) {
-            tracing::warn!(%error, "indexes could not be merged; it is tried again with the next segment");
-        }
+        try_merging(shared, stop);
+    }
+}
+
+fn try_merging(shared: &Shared, stop: &AtomicBool) {
+    if let Err(error) = merge_runs(shared, stop) {
+        tracing::warn!(%error, "indexes could not be merged; it is tried again with the next segment");
     }
 }
 
@@ -215,9 +229,11 @@ pub(crate) fn write_run(
     Ok(SegmentRun { first: number, last: number, segments: 1, name, run: Arc::new(run), standing })
 }
 
-/// Merges runs as long as there are enough of one size.
-fn merge_runs(shared: &Shared) -> Result<(), LogError> {
-    loop {
+/// Merges runs as long as there are enough of one size, and nobody waits for the end of it.
+///
+/// What was begun is finished: who opens a log again and again for a moment would else never get further.
+fn merge_runs(shared: &Shared, stop: &AtomicBool) -> Result<(), LogError> {
+    while !stop.load(Ordering::Relaxed) {
         let view = shared.index.read().view();
         let Some(inputs) = mergeable(view.runs()) else { return Ok(()) };
         let Some((first, last)) = inputs.first().zip(inputs.last()) else { return Ok(()) };
@@ -242,6 +258,7 @@ fn merge_runs(shared: &Shared) -> Result<(), LogError> {
             let _ = shared.disk.remove(&input.name);
         }
     }
+    Ok(())
 }
 
 /// Returns the oldest neighbours of one size that are enough to be merged.

@@ -17,6 +17,7 @@ mod indexer;
 mod log;
 mod overlay_disk;
 mod page;
+mod page_buffer;
 mod places;
 mod reader;
 mod real_disk;

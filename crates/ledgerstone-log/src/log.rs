@@ -64,7 +64,7 @@ fn begin(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, LogError> {
         batches_at: 0,
         scavenged: None,
     };
-    let active = create_segment(&shared, header).map_err(|failed| failed.error)?;
+    let active = create_segment(&shared, header, None).map_err(|failed| failed.error)?;
     shared.segments.write().push(Arc::clone(&active.segment));
     shared.index.write().push_tail(Arc::clone(&active.tail));
     finish(shared, active, (header.recorded_at, 1), Report::default())

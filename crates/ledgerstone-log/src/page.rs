@@ -5,6 +5,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use ledgerstone_core::RecordedEvent;
 
+use crate::page_buffer::PageBuffer;
+
 /// Records on their way to a reader.
 #[derive(Debug)]
 pub struct Page {
@@ -47,6 +49,17 @@ impl Page {
         self.most_bytes.saturating_sub(self.size)
     }
 
+    /// Makes room for so many bytes behind those that there are; returns where it begins.
+    pub(crate) fn grow(&mut self, size: usize) -> usize {
+        let begin = self.bytes.len();
+        if begin == 0 {
+            self.bytes = PageBuffer::take(size);
+        } else {
+            self.bytes.resize(begin + size, 0);
+        }
+        begin
+    }
+
     /// Says that a stretch of the bytes is the next record.
     pub(crate) fn push(&mut self, record: Range<usize>) {
         self.size += record.len();
@@ -59,7 +72,10 @@ impl Page {
         if sparse {
             return self.finish_compact();
         }
-        let page = Bytes::from(self.bytes);
+        let page = match PageBuffer::keeps(&self.bytes) {
+            true => Bytes::from_owner(PageBuffer::new(self.bytes)),
+            false => Bytes::from(self.bytes),
+        };
         self.records.into_iter().map(|record| RecordedEvent::trusted(page.slice(record))).collect()
     }
 

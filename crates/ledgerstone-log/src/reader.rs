@@ -168,9 +168,8 @@ impl Source<'_> {
     fn stretch(&self, low: u64, high: u64, forwards: bool, page: &mut Page) -> Result<Option<u64>, LogError> {
         let (wanted, end, next) = self.plan((low, high), forwards, page);
         let Some(begin) = wanted.iter().map(|(_, place)| *place).min() else { return Ok(next) };
-        let base = page.bytes.len();
         let size = usize::try_from(end.saturating_sub(u64::from(begin))).unwrap_or_default();
-        page.bytes.resize(base + size, 0);
+        let base = page.grow(size);
         self.fill(u64::from(begin), page, base)?;
         for (position, place) in wanted {
             let from = base + (place - begin) as usize;

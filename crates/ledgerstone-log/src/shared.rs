@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ledgerstone_core::{Heads, IdSource, LogIdentity, LogKind, Position};
 use parking_lot::{Mutex, RwLock};
@@ -20,6 +21,8 @@ use crate::terms::TermHasher;
 pub struct Options {
     /// About how large a segment grows.
     pub segment_bytes: u64,
+    /// Whether a segment has its size before it is written to, rather than growing with each commit.
+    pub presized: bool,
     /// How many bytes the tables of places of closed segments take in memory at most.
     pub places_bytes: usize,
     /// How many closed segments are kept open at most.
@@ -38,6 +41,7 @@ impl Options {
         let mebi = 1024 * 1024;
         Self {
             segment_bytes: 64 * mebi,
+            presized: true,
             places_bytes: 48 * mebi as usize,
             open_segments: 256,
             background: true,
@@ -115,6 +119,21 @@ impl Shared {
         let open = segment.open(&*self.disk)?;
         self.keep_warm(segment, open.places.read().bytes());
         Ok(open)
+    }
+
+    /// Opens the newest closed segments ahead, as many as are kept open, so that no reader waits for that.
+    ///
+    /// What cannot be opened is left to the reader that needs it, who can say so.
+    pub(crate) fn warm_up(&self, stop: &AtomicBool) {
+        let closed: Vec<_> = self.segments.read().iter().rev().skip(1).map(Arc::clone).collect();
+        let mut bytes = 0;
+        for segment in closed.iter().take(self.options.open_segments / 2) {
+            if bytes >= self.options.places_bytes / 4 * 3 || stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let Ok(open) = self.warm(segment, true) else { return };
+            bytes += open.places.read().bytes();
+        }
     }
 
     /// Notes that a closed segment is open, and closes those that were opened first if there are too many.

@@ -45,7 +45,9 @@ const SYSTEM: u32 = 1 << 31;
 #[derive(Debug)]
 enum Slots {
     One(u32),
-    Many(Vec<u32>),
+    // Most terms have one position in a segment, so the table is kept narrow for those.
+    #[expect(clippy::box_collection, reason = "a vector beside a number would make every entry larger")]
+    Many(Box<Vec<u32>>),
 }
 
 impl Slots {
@@ -58,7 +60,7 @@ impl Slots {
 
     fn push(&mut self, slot: u32) {
         match self {
-            Self::One(first) => *self = Self::Many(vec![*first, slot]),
+            Self::One(first) => *self = Self::Many(Box::new(vec![*first, slot])),
             Self::Many(slots) => slots.push(slot),
         }
     }
@@ -79,6 +81,14 @@ impl Tail {
     /// Begins behind these positions.
     pub fn after(before: Heads) -> Self {
         Self { before, head: before, lists: HashMap::default(), ids: HashMap::default() }
+    }
+
+    /// Begins behind these positions, with room for about as much as another segment held.
+    pub(crate) fn sized_like(before: Heads, other: &Self) -> Self {
+        // Growing a table of this size moves all of it, while an append waits.
+        let lists = HashMap::with_capacity_and_hasher(other.lists.len(), BuildHasherDefault::default());
+        let ids = HashMap::with_capacity_and_hasher(other.ids.len(), BuildHasherDefault::default());
+        Self { before, head: before, lists, ids }
     }
 
     /// Returns the positions before the segment.

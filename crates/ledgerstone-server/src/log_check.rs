@@ -177,7 +177,7 @@ impl Walk {
         let name = (event.tenant().to_owned(), stream.to_owned());
         if kind == LogKind::System && Removal::is_removal(event.event_type()) {
             let removal = self.removals.entry(name.clone()).or_default();
-            *removal = removal.after(event.event_type(), event.payload(), event.recorded_at());
+            *removal = removal.after(event.event_type(), event.payload());
         }
         let next = self.streams.entry((kind, name.0.clone(), name.1.clone())).or_default();
         let expected = std::mem::replace(next, revision.0.saturating_add(1));
@@ -204,7 +204,9 @@ impl Walk {
     /// Tells which of the gaps no removal explains; every removal has been seen by now.
     fn settle_gaps(&mut self) {
         for gap in std::mem::take(&mut self.gaps) {
-            let removal = self.removals.get(&gap.stream).copied().unwrap_or_default();
+            let mut removal = self.removals.get(&gap.stream).copied().unwrap_or_default();
+            let name = (LogKind::Application, gap.stream.0.clone(), gap.stream.1.clone());
+            removal.newest = self.streams.get(&name).and_then(|next| next.checked_sub(1)).map(Revision);
             if removal.explains_lack_of_what_is_before(Revision(gap.to)) {
                 continue;
             }

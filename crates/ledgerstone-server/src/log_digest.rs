@@ -91,7 +91,7 @@ impl LogTally {
             LogKind::Application => &mut self.application,
             LogKind::System => &mut self.system,
         };
-        tally.records.update(event.as_bytes());
+        tally.records.update(event.to_long());
         tally.events += 1;
     }
 

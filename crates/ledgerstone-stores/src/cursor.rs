@@ -23,6 +23,8 @@ pub(crate) struct Cursor {
     end: Position,
     /// When the reading began: what is too old then is not read.
     now: Timestamp,
+    /// What is removed of the one stream that is read.
+    removal: Option<Removal>,
 }
 
 impl Cursor {
@@ -36,7 +38,18 @@ impl Cursor {
             Direction::Backwards => low,
         };
         let left = selection.limit.unwrap_or(u64::MAX);
-        Self { low: low.0, high: high.0, left, end, selection, now }
+        Self { low: low.0, high: high.0, left, end, selection, now, removal: None }
+    }
+
+    /// Goes by what was removed of the one stream that is read before its heads were looked up, however much that
+    /// becomes meanwhile: the event by which an older one is removed may stand behind those heads.
+    pub(crate) fn with_removal(self, removal: Option<Removal>) -> Self {
+        Self { removal, ..self }
+    }
+
+    /// Returns what is removed of the one stream that is read, if it is one.
+    pub(crate) fn removal(&self) -> Option<Removal> {
+        self.removal
     }
 
     /// Returns how many more events are wanted.
@@ -68,7 +81,7 @@ impl Cursor {
     pub(crate) fn offer(&mut self, frame: &mut Frame, event: RecordedEvent, removal: Removal) {
         let position = event.position();
         if self.selection.matches(&event) {
-            if is_removed(&event, removal, self.now) {
+            if is_removed(&event, self.removal.unwrap_or(removal), self.now) {
                 self.hole(frame, position);
             } else {
                 frame.events.push(event);

@@ -26,13 +26,13 @@ pub(crate) trait Ledger {
         tenant: &Tenant,
         stream: &StreamId,
     ) -> Result<StreamState, BackendError>;
-    /// Tells whether the application event at a revision of a stream carries the stream's state.
-    fn carries_state(
+    /// Finds the application event at a revision of a stream, removed or not; nothing if it is not known.
+    fn event_at(
         &mut self,
         tenant: &Tenant,
         stream: &StreamId,
         revision: Revision,
-    ) -> Result<bool, BackendError>;
+    ) -> Result<Option<RecordedEvent>, BackendError>;
     /// Returns what is removed of a stream.
     fn removal(&self, tenant: &str, stream: &str) -> Removal;
     /// Finds an event of the tenant by its id. Most ids are new: that must cost next to nothing.
@@ -177,15 +177,12 @@ fn judge_condition<L: Ledger>(
     if position > head {
         return Err(Refusal::BeyondHead { position, head }.into());
     }
-    let (holding, other): (Vec<_>, Vec<_>) = condition
-        .fail_if_match
-        .items()
-        .iter()
-        .cloned()
-        .partition(|item| item.tags.iter().any(Tag::is_unique));
-    if holding.is_empty() {
-        return fail_if_found(ledger.find_match(tenant, &condition.fail_if_match, position, now)?);
+    let query = &condition.fail_if_match;
+    let holds = |item: &QueryItem| item.tags.iter().any(Tag::is_unique);
+    if !query.items().iter().any(holds) {
+        return fail_if_found(ledger.find_match(tenant, query, position, now)?);
     }
+    let (holding, other): (Vec<_>, Vec<_>) = query.items().iter().cloned().partition(holds);
     for item in holding {
         let mut after = position;
         for release in item.tags.iter().filter_map(Tag::release) {
@@ -213,13 +210,14 @@ fn record<L: Ledger>(
     let mut heads = ledger.heads();
     let mut last = Heads::default();
     let mut ranges = Vec::with_capacity(staged.appends.len());
-    for (append, state) in staged.appends.iter().zip(states) {
+    let Staged { appends, events, records, .. } = &mut *staged;
+    for (append, state) in appends.iter().zip(states) {
         let first = heads.of(append.log).next();
         let mut position = first;
         let mut revision = state.next_revision();
         let mut newest = AppendedRange { first, last: first, revision: None };
-        for event in staged.events.get_mut(append.events.clone()).unwrap_or_default() {
-            event.encoded.stamp(Stamp { position, revision, recorded_at: changes.recorded_at });
+        for event in events.get(append.events.clone()).unwrap_or_default() {
+            event.stamp(records, Stamp { position, revision, recorded_at: changes.recorded_at });
             newest.last = position;
             newest.revision = append.stream.as_ref().map(|_| revision);
             position = position.next();
@@ -242,7 +240,7 @@ fn recorded_before<L: Ledger>(ledger: &mut L, staged: &Staged) -> Result<Option<
     let mut recorded = Vec::new();
     let mut known = None;
     for (at, event) in staged.events.iter().enumerate() {
-        let id = event.encoded.id();
+        let id = event.id;
         if let Some(event) = ledger.find(&staged.tenant, id)? {
             known = known.or(Some(id));
             recorded.push(event);

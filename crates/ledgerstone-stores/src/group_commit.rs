@@ -8,23 +8,14 @@ use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, stream};
 use ledgerstone_core::{
     Appended, BackendError, Batch, Capabilities, ErrorKind, EventStore, EventStoreError, Frames, Heads,
-    LogHead, LogIdentity, Mark, Selection, TenantScope,
+    LogHead, LogIdentity, Mark, RecordLayout, Removal, Selection, TenantScope,
 };
-use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
+use crate::commit_queue::{CommitQueue, Waiting, WriterEnd};
 pub use crate::decide::Verdict;
 pub use crate::staged::Staged;
 use ledgerstone_log::TermHasher;
-
-/// How many batches wait at most; whoever comes then waits to be let in.
-const QUEUED_BATCHES: usize = 1024;
-/// How many bytes of events wait at most, counted in KiB.
-const QUEUED_KIB: usize = 96 * 1024;
-/// How many batches become one transaction at most.
-const GROUP_BATCHES: usize = 512;
-/// How many bytes of events become one transaction at most, unless one batch has more.
-const GROUP_BYTES: usize = 8 * 1024 * 1024;
 
 /// The writing half of a store: what the author of an adapter writes.
 pub trait CommitLog: Debug + Send + 'static {
@@ -36,6 +27,9 @@ pub trait CommitLog: Debug + Send + 'static {
     /// A batch is judged as if those before it had been recorded. If the transaction fails, nothing of
     /// it may remain; if nobody knows, every verdict is [`EventStoreError::Indeterminate`].
     fn commit(&mut self, batches: &mut [Staged]) -> Vec<Verdict>;
+
+    /// Tells readers what was removed, which they hear after the new heads, and the callers after both.
+    fn published(&mut self) {}
 
     /// Does what can wait until the callers of a commit have their answers.
     fn answered(&mut self) {}
@@ -50,8 +44,11 @@ pub trait ReadLog: Debug + Send + Sync + 'static {
     /// Returns which log this is.
     fn identity(&self) -> LogIdentity;
 
-    /// Reads a selection up to `heads`, which are durable.
-    fn read(&self, selection: Selection, heads: Heads) -> Frames;
+    /// Returns what is removed of the one stream that is selected, if it is one.
+    fn removal(&self, selection: &Selection) -> Option<Removal>;
+
+    /// Reads a selection up to `heads`, which are durable, by the [`removal`](Self::removal) that held before.
+    fn read(&self, selection: Selection, heads: Heads, removal: Option<Removal>) -> Frames;
 
     /// Returns the marks whose names begin with `prefix`, those that expired left out.
     async fn marks(&self, tenant: TenantScope, prefix: &str) -> Result<Vec<Mark>, EventStoreError>;
@@ -60,6 +57,12 @@ pub trait ReadLog: Debug + Send + Sync + 'static {
     #[doc(hidden)]
     fn hasher(&self) -> Option<IndexTerms> {
         None
+    }
+
+    /// Returns the layout in which the writing half wants its records.
+    #[doc(hidden)]
+    fn layout(&self) -> RecordLayout {
+        RecordLayout::Long
     }
 }
 
@@ -74,28 +77,19 @@ pub struct IndexTerms(pub(crate) TermHasher);
 #[derive(Debug)]
 pub struct GroupCommit<R> {
     reader: Arc<R>,
-    queue: Mutex<Option<mpsc::Sender<Waiting>>>,
-    room: Arc<Semaphore>,
+    queue: Arc<CommitQueue>,
     heads: watch::Receiver<Heads>,
     ended: watch::Receiver<bool>,
-}
-
-/// A batch in the queue, and who waits for its verdict.
-#[derive(Debug)]
-struct Waiting {
-    staged: Staged,
-    verdict: oneshot::Sender<Verdict>,
-    room: OwnedSemaphorePermit,
 }
 
 impl<R: ReadLog> GroupCommit<R> {
     /// Starts the writer's thread.
     pub fn new(reader: Arc<R>, log: impl CommitLog) -> Result<Self, BackendError> {
         let backend = reader.capabilities().backend;
-        let (queue, waiting) = mpsc::channel(QUEUED_BATCHES);
+        let queue = Arc::new(CommitQueue::default());
         let (moved, heads) = watch::channel(log.heads());
         let (end, ended) = watch::channel(false);
-        let writer = Writer { log, waiting, moved };
+        let writer = Writer { log, waiting: WriterEnd::of(&queue), moved };
         std::thread::Builder::new()
             .name(format!("{backend}-writer"))
             .spawn(move || {
@@ -106,19 +100,25 @@ impl<R: ReadLog> GroupCommit<R> {
                 let message = format!("no thread for the writer: {error}");
                 BackendError::new(ErrorKind::Internal, backend, "open", message).with_source(error)
             })?;
-        let room = Arc::new(Semaphore::new(QUEUED_KIB));
-        Ok(Self { reader, queue: Mutex::new(Some(queue)), room, heads, ended })
+        Ok(Self { reader, queue, heads, ended })
     }
 
     /// Takes no more batches, and returns when what has queued is committed and the writer has ended.
     pub async fn close(&self) {
-        self.queue.lock().take();
+        self.queue.close();
         // An error means that the writer is gone already.
         let _ = self.ended.clone().wait_for(|ended| *ended).await;
     }
 
     fn failed(&self, message: &'static str) -> BackendError {
         BackendError::new(ErrorKind::Unavailable, self.reader.capabilities().backend, "append", message)
+    }
+}
+
+impl<R> Drop for GroupCommit<R> {
+    /// Lets the writer end when what has queued is committed.
+    fn drop(&mut self) {
+        self.queue.close();
     }
 }
 
@@ -130,14 +130,15 @@ impl<R: ReadLog> EventStore for GroupCommit<R> {
 
     async fn append(&self, batch: Batch) -> Result<Appended, EventStoreError> {
         self.reader.capabilities().limits.check(&batch)?;
-        let staged = Staged::new(batch, self.reader.hasher().map(|terms| terms.0))?;
-        let closed = || EventStoreError::from(self.failed("the store was closed; open it again"));
-        let kib = u32::try_from((staged.bytes / 1024 + 1).min(QUEUED_KIB)).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.room).acquire_many_owned(kib).await.map_err(|_| closed())?;
-        let queue = self.queue.lock().clone().ok_or_else(closed)?;
+        let hasher = self.reader.hasher().map(|terms| terms.0);
+        let staged = Staged::in_layout(batch, hasher, self.reader.layout())?;
         let (verdict, answered) = oneshot::channel();
-        queue.send(Waiting { staged, verdict, room }).await.map_err(|_| closed())?;
-        answered.await.unwrap_or_else(|_| {
+        if !self.queue.push(Waiting { staged, verdict }).await {
+            return Err(self.failed("the store was closed; open it again").into());
+        }
+        // What the caller's thread had allocated it frees, too: that is cheaper than freeing it elsewhere.
+        let answer = answered.await.map(|(verdict, _staged)| verdict);
+        answer.unwrap_or_else(|_| {
             Err(EventStoreError::Indeterminate(self.failed("the writer ended; open the store again")))
         })
     }
@@ -146,8 +147,9 @@ impl<R: ReadLog> EventStore for GroupCommit<R> {
         if let Err(invalid) = selection.check() {
             return stream::once(async { Err(invalid.into()) }).boxed();
         }
+        let removal = self.reader.removal(&selection);
         let heads = *self.heads.borrow();
-        self.reader.read(selection, heads)
+        self.reader.read(selection, heads, removal)
     }
 
     async fn head(&self) -> Result<LogHead, EventStoreError> {
@@ -177,34 +179,24 @@ impl<R: ReadLog> EventStore for GroupCommit<R> {
 /// The thread that writes.
 struct Writer<L> {
     log: L,
-    waiting: mpsc::Receiver<Waiting>,
+    waiting: WriterEnd,
     moved: watch::Sender<Heads>,
 }
 
 impl<L: CommitLog> Writer<L> {
     fn run(mut self) {
-        let mut answers = Vec::new();
-        let mut group = Vec::new();
-        while let Some(first) = self.waiting.blocking_recv() {
-            let mut bytes = 0;
-            let mut next = Some(first);
-            while let Some(waiting) = next {
-                bytes += waiting.staged.bytes;
-                group.push(waiting.staged);
-                answers.push((waiting.verdict, waiting.room));
-                let full = group.len() >= GROUP_BATCHES || bytes >= GROUP_BYTES;
-                next = if full { None } else { self.waiting.try_recv().ok() };
-            }
+        let (mut group, mut answers) = (Vec::new(), Vec::new());
+        while self.waiting.take(&mut group, &mut answers) {
             let verdicts = self.log.commit(&mut group);
             // Readers see what was appended before its caller hears of it.
             let heads = self.log.heads();
             self.moved.send_if_modified(|known| std::mem::replace(known, heads) != heads);
-            for ((answer, _), verdict) in answers.drain(..).zip(verdicts) {
+            self.log.published();
+            for ((answer, staged), verdict) in answers.drain(..).zip(group.drain(..)).zip(verdicts) {
                 // Nobody waits any more: that is the caller's right.
-                let _ = answer.send(verdict);
+                let _ = answer.send((verdict, staged));
             }
             self.log.answered();
-            group.clear();
         }
     }
 }

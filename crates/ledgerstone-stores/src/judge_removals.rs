@@ -1,12 +1,12 @@
 //! The judgement over what a batch removes: that no state is lost, and that nothing comes back.
 
 use ledgerstone_core::{
-    EventStoreError, InvalidBatch, InvalidName, LogKind, Refusal, Removal, Retention, Revision, StreamId,
-    StreamState, Timestamp,
+    EventStoreError, InvalidBatch, InvalidName, LogKind, Refusal, Removal, Removing, Retention, Revision,
+    StreamId, StreamState, Timestamp,
 };
 
 use crate::decide::{Ledger, proven};
-use crate::staged::{Removing, Staged, StagedAppend};
+use crate::staged::{Staged, StagedAppend};
 
 /// Returns what is removed of streams after a batch, or why it may not be.
 ///
@@ -25,8 +25,8 @@ pub(crate) fn judge_removals<L: Ledger>(
             removals.push((stream.clone(), judge.removal_after(append, now)?));
         } else if append.log == LogKind::Application {
             let removal = ledger.removal(staged.tenant.as_str(), stream.as_str());
-            let judged_above = staged.removes_from(stream);
-            if removal.keeps_newest() && !judged_above {
+            let judged_apart = staged.removes_from(stream);
+            if removal.keeps_newest() && !judged_apart {
                 let newest = last_of(revision_after(*state, append.events.len()));
                 removals.push((stream.clone(), Removal { newest, ..removal }));
             }
@@ -73,7 +73,9 @@ impl<'a, L: Ledger> Judge<'a, L> {
 
     fn removal_after(mut self, append: &StagedAppend, now: Timestamp) -> Result<Removal, EventStoreError> {
         let mut removal = self.ledger.removal(self.staged.tenant.as_str(), self.stream.as_str());
-        removal.newest = last_of(self.next);
+        if removal.tombstoned {
+            return Err(Refusal::Tombstoned { stream: self.stream.clone() }.into());
+        }
         for removing in &append.removals {
             removal = match *removing {
                 Removing::Everything => self.delete(removal)?,
@@ -82,7 +84,7 @@ impl<'a, L: Ledger> Judge<'a, L> {
                 Removing::Keeping(retention) => self.keep(removal, retention, now)?,
             };
         }
-        Ok(removal)
+        Ok(Removal { newest: last_of(self.next), ..removal })
     }
 
     fn delete(&self, removal: Removal) -> Result<Removal, EventStoreError> {
@@ -114,7 +116,7 @@ impl<'a, L: Ledger> Judge<'a, L> {
     }
 
     fn keep(
-        &self,
+        &mut self,
         removal: Removal,
         retention: Retention,
         now: Timestamp,
@@ -124,24 +126,36 @@ impl<'a, L: Ledger> Judge<'a, L> {
                 "only a transient stream has a retention; declare it transient if its older events may go";
             return Err(self.refused(reason.to_owned()));
         }
-        let floor = removal.floor();
-        if retention.counts_more_than(removal.retention) && removal.before < floor {
-            return Err(self.refused(format!(
-                "what stands before revision {floor} was removed by the retention so far and would come back; \
-                 truncate the stream before {floor} in the same append, ahead of the new retention"
-            )));
+        if retention.keeps_more_than(removal.retention) && self.brings_back(removal, now)? {
+            return Err(self.refused(
+                "what the retention so far has removed would come back; truncate the stream before its first \
+                 event that can still be read, in the same append and ahead of the new retention"
+                    .to_owned(),
+            ));
         }
-        Ok(removal.retained(retention, now))
+        Ok(Removal { retention, ..removal })
+    }
+
+    /// Tells whether anything was removed before this batch by nothing but the retention: then the first event that
+    /// no truncation covers was.
+    fn brings_back(&mut self, removal: Removal, now: Timestamp) -> Result<bool, EventStoreError> {
+        let stood = Removal { newest: last_of(self.first), ..removal };
+        if stood.before < stood.floor() {
+            return Ok(true);
+        }
+        let first = self.ledger.event_at(&self.staged.tenant, self.stream, stood.before)?;
+        Ok(first.is_some_and(|event| stood.covers(stood.before, event.recorded_at(), now)))
     }
 
     /// Tells whether the event at a revision carries the state: one of the batch, or one recorded before.
     fn carries_state(&mut self, revision: Revision) -> Result<bool, EventStoreError> {
         let Some(in_batch) = revision.0.checked_sub(self.first.0) else {
-            return Ok(self.ledger.carries_state(&self.staged.tenant, self.stream, revision)?);
+            let event = self.ledger.event_at(&self.staged.tenant, self.stream, revision)?;
+            return Ok(event.is_some_and(|event| event.carries_state()));
         };
         let events = self.beside.and_then(|append| self.staged.events.get(append.events.clone()));
         let event = events.and_then(|events| events.get(usize::try_from(in_batch).ok()?));
-        Ok(event.is_some_and(|event| event.encoded.carries_state()))
+        Ok(event.is_some_and(|event| event.carries_state))
     }
 
     fn refused(&self, reason: String) -> EventStoreError {

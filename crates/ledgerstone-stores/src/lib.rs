@@ -4,6 +4,7 @@
 
 mod backend;
 mod backup;
+mod commit_queue;
 mod connection;
 mod cursor;
 mod decide;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ledgerstone_core::{RecordedEvent, Removal, Revision, Selection, StreamId, Tenant, TenantScope};
+use ledgerstone_core::{RecordedEvent, Removal, Selection, StreamId, StreamState, Tenant, TenantScope};
 
 /// What is removed, by tenant and stream.
 #[derive(Debug, Default)]
@@ -36,22 +36,23 @@ impl Removals {
     pub(crate) fn apply(&mut self, event: &RecordedEvent) {
         let Some(stream) = event.stream() else { return };
         if Removal::is_removal(event.event_type()) {
-            let after = self.of(event).after(event.event_type(), event.payload(), event.recorded_at());
+            let after = self.of(event).after(event.event_type(), event.payload());
             self.set(event.tenant(), stream, after);
         }
     }
 
-    /// Looks up where the streams stand whose newest event must be known: `newest` reads the one event of a
-    /// selection.
+    /// Looks up where the streams stand whose newest event must be known, removed or not.
     pub(crate) fn complete<E>(
         &mut self,
-        newest: impl Fn(Selection) -> Result<Option<Revision>, E>,
+        stands: impl Fn(&Tenant, &StreamId) -> Result<StreamState, E>,
     ) -> Result<(), E> {
         for (tenant, streams) in &mut self.tenants {
             for (stream, removal) in streams.iter_mut().filter(|(_, removal)| removal.keeps_newest()) {
                 let (Ok(tenant), Ok(stream)) = (Tenant::new(tenant), StreamId::new(stream)) else { continue };
-                removal.newest =
-                    newest(Selection::stream(stream).of(TenantScope::One(tenant)).backwards().limit(1))?;
+                removal.newest = match stands(&tenant, &stream)? {
+                    StreamState::At(revision) => Some(revision),
+                    StreamState::Missing => None,
+                };
             }
         }
         Ok(())
@@ -66,6 +67,21 @@ impl Removals {
     pub(crate) fn depend_on_time(&self) -> bool {
         let removals = self.tenants.values().flat_map(HashMap::values);
         removals.map(|removal| removal.retention).any(|retention| retention.max_age_seconds.is_some())
+    }
+
+    /// Returns what is removed of the one stream that is selected, if it is one.
+    pub(crate) fn of_selection(&self, selection: &Selection) -> Option<Removal> {
+        match (&selection.tenant, selection.query.as_stream()) {
+            (TenantScope::One(tenant), Some(stream)) => {
+                Some(self.find(tenant.as_str(), stream.as_str()).unwrap_or_default())
+            }
+            _ => None,
+        }
+    }
+
+    /// Tells whether nothing is known of any stream.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tenants.is_empty()
     }
 
     /// Takes over everything that `newer` knows.

@@ -4,12 +4,14 @@ use std::ops::Range;
 
 use ledgerstone_core::{
     AppendCondition, Batch, EncodedEvent, EventData, EventType, ExpectedRevision, InvalidBatch, InvalidName,
-    LogKind, MarkChange, QueryItem, RETENTION, Removal, Retention, Revision, StreamId, TRANSIENT, TRUNCATED,
-    Tag, Tenant,
+    LogKind, MarkChange, QueryItem, RecordLayout, Removal, Removing, Stamp, StreamId, Tag, Tenant,
 };
-use serde::Deserialize;
+use uuid::Uuid;
 
 use ledgerstone_log::TermHasher;
+
+/// About how many bytes the record of an event has beside what counts against its size.
+const RECORD_BYTES: usize = 160;
 
 /// A batch that is ready to be judged and recorded.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub struct Staged {
     pub(crate) condition: Option<AppendCondition>,
     pub(crate) marks: Vec<MarkChange>,
     pub(crate) events: Vec<StagedEvent>,
+    /// The records of all events, one behind the other: one piece of memory a batch, not one an event.
+    pub(crate) records: Vec<u8>,
     /// The terms of all events, empty where the store needs none.
     pub(crate) terms: Vec<u64>,
     /// What it takes in memory, roughly.
@@ -37,35 +41,60 @@ pub(crate) struct StagedAppend {
     pub(crate) removals: Vec<Removing>,
 }
 
-/// What a system event does to what is removed of its stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Removing {
-    Below(Revision),
-    Everything,
-    /// Nothing yet, but anything may be from now on.
-    Anywhere,
-    /// Whatever is not kept.
-    Keeping(Retention),
-}
-
 /// An encoded event of a staged batch.
 #[derive(Debug)]
 pub(crate) struct StagedEvent {
-    pub(crate) encoded: EncodedEvent,
+    pub(crate) id: Uuid,
+    /// Whether it carries the whole state of its stream.
+    pub(crate) carries_state: bool,
+    /// Which of the batch's bytes.
+    record: Range<usize>,
+    /// How many of them stand before the payload.
+    head: usize,
     /// Which of the batch's terms, the stream's left out.
     pub(crate) terms: Range<usize>,
     /// The term of its stream.
     pub(crate) stream_term: Option<u64>,
 }
 
+impl StagedEvent {
+    /// Puts position, revision and time into the event's record.
+    pub(crate) fn stamp(&self, records: &mut [u8], stamp: Stamp) {
+        stamp.put(records.get_mut(self.record.clone()).unwrap_or_default());
+    }
+}
+
 impl Staged {
-    /// Encodes the events of a checked batch.
+    /// Returns the record of one of the events.
+    pub(crate) fn record(&self, event: &StagedEvent) -> &[u8] {
+        self.records.get(event.record.clone()).unwrap_or_default()
+    }
+
+    /// Returns what stands before the payload of one of the events, and the payload.
+    pub(crate) fn parts(&self, event: &StagedEvent) -> (&[u8], &[u8]) {
+        self.record(event).split_at_checked(event.head).unwrap_or_default()
+    }
+
+    /// Encodes the events of a checked batch in the long layout.
+    #[cfg(test)]
     pub(crate) fn new(batch: Batch, hasher: Option<TermHasher>) -> Result<Self, InvalidBatch> {
+        Self::in_layout(batch, hasher, RecordLayout::Long)
+    }
+
+    /// Encodes the events of a checked batch in one of the layouts.
+    pub(crate) fn in_layout(
+        batch: Batch,
+        hasher: Option<TermHasher>,
+        layout: RecordLayout,
+    ) -> Result<Self, InvalidBatch> {
+        let events = batch.events().count();
+        let records = batch.events().map(|event| event.size() + RECORD_BYTES).sum();
         let mut staged = Self {
             tenant: batch.tenant,
             appends: Vec::with_capacity(batch.appends.len()),
-            events: Vec::new(),
-            terms: Vec::new(),
+            events: Vec::with_capacity(events),
+            records: Vec::with_capacity(records),
+            terms: Vec::with_capacity(if hasher.is_some() { 3 * events } else { 0 }),
             bytes: weight(batch.condition.as_ref(), &batch.marks),
             condition: batch.condition,
             marks: batch.marks,
@@ -83,7 +112,7 @@ impl Staged {
             for event in &append.events {
                 *seen += 1;
                 let places = (*seen == 1, *seen == total);
-                staged.stage(append.stream.as_ref(), event, places, hasher);
+                staged.stage(append.stream.as_ref(), event, places, (hasher, layout));
             }
             staged.appends.push(StagedAppend {
                 removals: removals(append.stream.as_ref(), &append.events)?,
@@ -107,19 +136,23 @@ impl Staged {
         &mut self,
         stream: Option<&StreamId>,
         event: &EventData,
-        (first, last): (bool, bool),
-        hasher: Option<TermHasher>,
+        places: (bool, bool),
+        (hasher, layout): (Option<TermHasher>, RecordLayout),
     ) {
         let tenant = &self.tenant;
-        let encoded = EncodedEvent::new(tenant, stream, event, first, last);
-        self.bytes += encoded.as_bytes().len();
+        let begin = self.records.len();
+        let head = EncodedEvent::put(&mut self.records, tenant, stream, event, places, layout);
+        let record = begin..self.records.len();
+        self.bytes += record.len();
         let from = self.terms.len();
         let mut stream_term = None;
         if let Some(hasher) = hasher {
             hasher.of_event(tenant.as_str(), stream, event, &mut self.terms);
             stream_term = stream.map(|stream| hasher.stream(event.log(), tenant.as_str(), stream.as_str()));
         }
-        self.events.push(StagedEvent { encoded, terms: from..self.terms.len(), stream_term });
+        let terms = from..self.terms.len();
+        let (id, carries_state) = (event.id, event.carries_state);
+        self.events.push(StagedEvent { id, carries_state, record, head, terms, stream_term });
     }
 }
 
@@ -142,11 +175,6 @@ fn weight(condition: Option<&AppendCondition>, marks: &[MarkChange]) -> usize {
     items.iter().map(item).chain(marks.iter().map(mark)).sum()
 }
 
-#[derive(Deserialize)]
-struct Truncated {
-    before: Revision,
-}
-
 fn removals(stream: Option<&StreamId>, events: &[EventData]) -> Result<Vec<Removing>, InvalidBatch> {
     let removing = events.iter().filter(|event| Removal::is_removal(event.event_type.as_str()));
     let removals = removing.map(|event| {
@@ -155,21 +183,7 @@ fn removals(stream: Option<&StreamId>, events: &[EventData]) -> Result<Vec<Remov
         if stream.is_none() {
             return Err(invalid("it belongs to the stream that it removes from; name the stream".to_owned()));
         }
-        Ok(match name {
-            TRUNCATED => {
-                let truncated: Truncated = serde_json::from_slice(&event.payload)
-                    .map_err(|error| invalid(format!("its data is not {{\"before\": revision}}: {error}")))?;
-                Removing::Below(truncated.before)
-            }
-            RETENTION => Removing::Keeping(serde_json::from_slice(&event.payload).map_err(|error| {
-                invalid(format!(
-                    "its data is not {{\"max_count\": number, \"max_age_seconds\": number}}, each 1 or more and \
-                     optional: {error}"
-                ))
-            })?),
-            TRANSIENT => Removing::Anywhere,
-            _ => Removing::Everything,
-        })
+        Removing::read(name, &event.payload).map_err(invalid)
     });
     Ok(removals.collect::<Result<_, _>>()?)
 }

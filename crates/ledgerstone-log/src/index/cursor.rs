@@ -3,7 +3,7 @@
 use crate::index::block::BLOCK_BYTES;
 use crate::index::failure::IndexError;
 use crate::index::id_block::{IdEntry, IdReader};
-use crate::index::list_block::Entry;
+use crate::index::list_block::{Entry, split};
 use crate::index::run::Run;
 use crate::reader::Patience;
 
@@ -87,6 +87,11 @@ impl<'a> ListCursor<'a> {
         let read = previous.is_none();
         if read && !self.blocks.advance()? {
             return Ok(true);
+        }
+        if read {
+            let (entries, _) = split(&self.blocks.content).ok_or_else(|| self.blocks.damaged())?;
+            let size = entries.len();
+            self.blocks.content.truncate(size);
         }
         let at = if read { 0 } else { at };
         let entry = Entry::at(&self.blocks.content, at, previous);

@@ -14,7 +14,7 @@
 //! | 80 | 4 | bytes of a block |
 //! | 84 | 4 | CRC32C of fences and filters |
 //! | 88 | 4 | CRC32C of the footer without this |
-//! | 92 | 4 | version of the format: 1 |
+//! | 92 | 4 | version of the format: 2 |
 //! | 96 | 8 | `LEDGIDX` and a zero |
 
 use crate::index::block::{BLOCK_BYTES, LEAST_BLOCK_BYTES};
@@ -25,7 +25,7 @@ use crate::segment_header::{array, u32_at, u64_at};
 /// How many bytes a footer has.
 pub(super) const FOOTER_BYTES: usize = 104;
 /// The newest version of the format that is known here.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const MAGIC: &[u8; 8] = b"LEDGIDX\0";
 const CHECKSUM_AT: usize = 88;
 
@@ -80,6 +80,9 @@ impl Footer {
         if found > FORMAT {
             return Err(IndexError::Newer { found, known: FORMAT });
         }
+        if found < FORMAT {
+            return Err(IndexError::Damaged { at, why: "an older version wrote it" });
+        }
         let footer = Self {
             covers: Covers::from_bytes(array(bytes, 0)),
             list_blocks: u64_at(bytes, 32),
@@ -91,7 +94,7 @@ impl Footer {
             block_bytes: u32_at(bytes, 80),
             checksum: u32_at(bytes, 84),
         };
-        if found == 0 || checksum(bytes) != u32_at(bytes, CHECKSUM_AT) || !footer.covers.is_sound() {
+        if checksum(bytes) != u32_at(bytes, CHECKSUM_AT) || !footer.covers.is_sound() {
             return Err(IndexError::Damaged { at, why: "the checksum of the footer does not match" });
         }
         let known_size = (LEAST_BLOCK_BYTES..=BLOCK_BYTES).contains(&(footer.block_bytes as usize));

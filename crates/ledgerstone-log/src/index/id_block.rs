@@ -46,18 +46,24 @@ impl IdReader {
     }
 }
 
-/// Adds the places of a key in a block; nothing if the block is damaged.
-pub(super) fn find(content: &[u8], covers: Covers, key: u64, into: &mut Vec<(LogKind, u64)>) -> Option<()> {
+/// Adds the places of a key in a block, and returns the last key of the block if it had to look at all of
+/// them; nothing if the block is damaged.
+pub(super) fn find(
+    content: &[u8],
+    covers: Covers,
+    key: u64,
+    into: &mut Vec<(LogKind, u64)>,
+) -> Option<Option<u64>> {
     let mut reader = IdReader::default();
     while !reader.is_done(content) {
         let entry = reader.next(content, covers)?;
         if entry.key == key {
             into.push((entry.log, entry.position));
         } else if entry.key > key {
-            break;
+            return Some(None);
         }
     }
-    Some(())
+    Some(Some(reader.key))
 }
 
 /// Lays ids out in blocks.

@@ -4,11 +4,33 @@
 //! 0); twice the bytes of the chunk, plus one if revisions are known; and the chunk: the first revision if
 //! known, the slot of the first position, and for each further position one less than its distance from
 //! the one before. Revisions rise by one with each position.
+//!
+//! Behind the entries stand restarts, so that a search need not go through all of them: for every 32nd entry
+//! where it begins (2 bytes) and the term before it (8 bytes). The last 2 bytes are their number.
 
 use std::ops::Range;
 
 use crate::index::covers::Covers;
 use crate::index::varint::{put_varint, take_varint, varint_bytes};
+use crate::segment_header::array;
+
+/// How many entries stand between two restarts.
+pub(super) const ENTRIES_A_RESTART: usize = 32;
+/// How many bytes a restart has, and their number at the end of a block.
+pub(super) const RESTART_BYTES: usize = 10;
+pub(super) const RESTARTS_END: usize = 2;
+
+/// Returns the entries of a block and its restarts; nothing if the block is damaged.
+pub(super) fn split(content: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (rest, restarts) = content.split_last_chunk::<RESTARTS_END>()?;
+    let size = usize::from(u16::from_le_bytes(*restarts)) * RESTART_BYTES;
+    rest.split_at_checked(rest.len().checked_sub(size)?)
+}
+
+/// Returns where a restart leads to, and the term before that.
+fn restart(bytes: &[u8]) -> (usize, u64) {
+    (usize::from(u16::from_le_bytes(array(bytes, 0))), u64::from_le_bytes(array(bytes, 2)))
+}
 
 /// Where the chunk of a term stands in a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,9 +67,16 @@ impl Entry {
 
     /// Finds the entry of a term: nothing if the block is damaged, `Some(None)` if it has none.
     pub(super) fn find(content: &[u8], term: u64) -> Option<Option<Self>> {
+        let (entries, restarts) = split(content)?;
         let (mut at, mut previous) = (0, None);
-        while at < content.len() {
-            let entry = Self::at(content, at, previous)?;
+        let (restarts, _) = restarts.as_chunks::<RESTART_BYTES>();
+        let behind = restarts.partition_point(|bytes| restart(bytes).1 < term);
+        if let Some(nearest) = behind.checked_sub(1).and_then(|nearest| restarts.get(nearest)) {
+            let (begin, before) = restart(nearest);
+            (at, previous) = (begin, Some(before));
+        }
+        while at < entries.len() {
+            let entry = Self::at(entries, at, previous)?;
             if entry.term >= term {
                 return Some((entry.term == term).then_some(entry));
             }

@@ -5,7 +5,7 @@ use crate::index::covers::Covers;
 use crate::index::failure::IndexError;
 use crate::index::fences::{ListFence, ListFences, NO_REVISION};
 use crate::index::filter::filter_hash;
-use crate::index::list_block::OpenChunk;
+use crate::index::list_block::{ENTRIES_A_RESTART, OpenChunk, RESTART_BYTES, RESTARTS_END};
 
 /// A list that would fill less than this part of a block is rather put into the next block than split:
 /// so it is found with one read, and a sixteenth of a block is lost at the very most on average.
@@ -22,6 +22,9 @@ pub(super) struct ListWriter {
     last: u64,
     /// The terms of the other entries.
     hashes: Vec<u64>,
+    /// How many entries the content has, and where a search may begin among them.
+    entries: usize,
+    restarts: Vec<u8>,
     term: Option<u64>,
     chunk: OpenChunk,
     /// The last position of the list in the block before, 0 if it begins in this one.
@@ -38,6 +41,8 @@ impl ListWriter {
             fence: None,
             last: 0,
             hashes: Vec::new(),
+            entries: 0,
+            restarts: Vec::new(),
             term: None,
             chunk: OpenChunk::default(),
             before: 0,
@@ -69,7 +74,8 @@ impl ListWriter {
         if self.chunk.first_revision().is_some_and(|_| self.chunk.next_revision() >= Some(NO_REVISION)) {
             return Err(IndexError::Disordered("a revision is too large"));
         }
-        let room = out.room() - self.content.len();
+        let kept = self.content.len() + self.restarts.len() + RESTART_BYTES + RESTARTS_END;
+        let room = out.room().saturating_sub(kept);
         if !self.chunk.fits(position, slot, self.distance(), room) {
             if self.content.is_empty() || self.chunk.bytes() > out.room() / WHOLE {
                 let (before, revision) = (self.chunk.newest(), self.chunk.next_revision());
@@ -111,14 +117,24 @@ impl ListWriter {
             self.fence = Some(ListFence { term, first: self.chunk.first(), before: self.before, revision });
         } else {
             self.hashes.push(filter_hash(term));
+            if self.entries.is_multiple_of(ENTRIES_A_RESTART) {
+                let begin = u16::try_from(self.content.len()).unwrap_or(u16::MAX);
+                self.restarts.extend_from_slice(&begin.to_le_bytes());
+                self.restarts.extend_from_slice(&self.last.to_le_bytes());
+            }
         }
+        self.entries += 1;
         self.chunk.put(distance, &mut self.content);
         self.last = term;
     }
 
     fn seal(&mut self, out: &mut BlockFile) -> Result<(), IndexError> {
         let Some(fence) = self.fence.take() else { return Ok(()) };
+        let restarts = u16::try_from(self.restarts.len() / RESTART_BYTES).unwrap_or(u16::MAX);
+        self.content.append(&mut self.restarts);
+        self.content.extend_from_slice(&restarts.to_le_bytes());
         out.block(&self.content)?;
+        self.entries = 0;
         self.fences.push(fence, &self.hashes);
         self.content.clear();
         self.hashes.clear();
@@ -129,5 +145,6 @@ impl ListWriter {
 /// Holds that the longest entry of one position has room in the smallest block.
 const _: () = {
     let longest = 10 + 1 + 10 + 10;
-    assert!(LEAST_BLOCK_BYTES / WHOLE + longest < LEAST_BLOCK_BYTES - 6);
+    let kept = 6 + RESTART_BYTES + RESTARTS_END;
+    assert!(LEAST_BLOCK_BYTES / WHOLE + longest < LEAST_BLOCK_BYTES - kept);
 };

@@ -1,7 +1,7 @@
 //! A run: the immutable index over a stretch of the log, one file, of which only fences and filters are in memory.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ledgerstone_core::LogKind;
 
@@ -26,6 +26,8 @@ pub struct Run {
     footer: Footer,
     lists: ListFences,
     ids: IdFences,
+    /// The largest key of any id, once the last block was read: ids that rise with time are above it.
+    last_key: OnceLock<u64>,
 }
 
 impl Run {
@@ -66,7 +68,7 @@ impl Run {
         lists: ListFences,
         ids: IdFences,
     ) -> Self {
-        Self { file, bytes, footer, lists, ids }
+        Self { file, bytes, footer, lists, ids, last_key: OnceLock::new() }
     }
 
     /// Returns which stretch of the log it covers.
@@ -101,7 +103,7 @@ impl Run {
 
     /// Tells whether an id's key is here; wrongly so about once in a hundred, never the other way round.
     pub fn may_hold_id(&self, key: u64) -> bool {
-        self.ids.blocks(key).next().is_some()
+        self.last_key.get().is_none_or(|last| key <= *last) && self.ids.blocks(key).next().is_some()
     }
 
     /// Adds positions of a term in `low..=high`, rising from `low` or falling from `high`; tells whether
@@ -183,7 +185,12 @@ impl Run {
             let content = self.block(number, patience, &mut buffer)?;
             let found = id_block::find(content, self.covers(), key, into);
             let missing = into.len() == before && self.ids.holds(block, key);
-            found.filter(|()| !missing).ok_or_else(|| self.damaged(number))
+            if let Some(Some(last)) = found
+                && number + 1 == self.footer.list_blocks + self.footer.id_blocks
+            {
+                let _ = self.last_key.set(last);
+            }
+            found.filter(|_| !missing).map(|_| ()).ok_or_else(|| self.damaged(number))
         };
         let done = self.ids.blocks(key).try_for_each(&mut find);
         if done.is_err() {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use ledgerstone_core::{RecordedEvent, Timestamp};
 
-use super::{Story, Wrong, refusal};
+use super::damage::refusal;
+use super::{Story, Wrong};
 use crate::archive::{Archive, Archived};
 use crate::disk::Disk;
 use crate::failure::LogError;

@@ -72,7 +72,11 @@ async fn read(api: &Api, request: PageRequest) -> Result<Page, Failure> {
     let head = events.head().await?;
     let newest = head.heads.of(selection.log);
     let end = selection.up_to.map_or(newest, |last| last.min(newest));
-    selection.up_to = Some(end);
+    // One stream is read by what was removed of it, which the store looks up together with a newer head.
+    if selection.query.as_stream().is_none() || selection.up_to.is_some() {
+        selection.up_to = Some(end);
+    }
+    let log = selection.log;
     selection.limit = types.is_empty().then_some(limit);
     let (direction, after) = (selection.direction, selection.after);
 
@@ -100,6 +104,7 @@ async fn read(api: &Api, request: PageRequest) -> Result<Page, Failure> {
     if let Some(last) = page.events.last().filter(|_| stopped) {
         page.read_to = last.position();
     }
+    page.head.heads.set(log, newest.max(page.read_to));
     end_before_hole(&mut page, api.limits.page_holes, direction);
     if is_enough || (stopped && !page.events.is_empty()) {
         page.more = match direction {

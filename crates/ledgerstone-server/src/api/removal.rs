@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::Uri;
+use axum::http::{HeaderMap, Uri};
 use ledgerstone::core::{
-    Appended, AppendedJson, EventStore, Problem, Retention, Revision, StreamId, StreamState,
+    Appended, AppendedJson, EventStore, ObjectJson, Problem, Retention, Revision, StreamId, StreamState,
 };
 use ledgerstone::engine::{StreamAdmin, StreamAdminError};
 use ledgerstone::http::Failure;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::answer::{Answered, json};
 use crate::api::call::Call;
-use crate::api::json_body::JsonBody;
+use crate::api::json_body::{JsonBody, WholeBody, check_is_json, read_json};
 use crate::api::parameters::Parameters;
 use crate::api::path_names::StreamName;
 use crate::api::state::Api;
@@ -42,7 +42,7 @@ pub(crate) async fn tombstone(
     call: Call,
 ) -> Answered {
     Parameters::of(&uri, &[])?;
-    answer(admin(&api, &call).tombstone(&stream).await)
+    answer(admin(&api, &call).tombstone(application(&stream)?).await)
 }
 
 /// Removes every event of a stream below a revision.
@@ -54,7 +54,7 @@ pub(crate) async fn truncate(
     JsonBody(truncation): JsonBody<Truncation>,
 ) -> Answered {
     Parameters::of(&uri, &[])?;
-    answer(admin(&api, &call).truncate(&stream, truncation.before).await)
+    answer(admin(&api, &call).truncate(application(&stream)?, truncation.before).await)
 }
 
 /// Declares that a stream may be truncated anywhere.
@@ -65,7 +65,7 @@ pub(crate) async fn transient(
     call: Call,
 ) -> Answered {
     Parameters::of(&uri, &[])?;
-    answer(admin(&api, &call).declare_transient(&stream).await)
+    answer(admin(&api, &call).declare_transient(application(&stream)?).await)
 }
 
 /// Says how much of a transient stream is kept.
@@ -74,10 +74,19 @@ pub(crate) async fn retain(
     StreamName(stream): StreamName,
     uri: Uri,
     call: Call,
-    JsonBody(retention): JsonBody<Retention>,
+    headers: HeaderMap,
+    WholeBody(body): WholeBody,
 ) -> Answered {
     Parameters::of(&uri, &[])?;
-    answer(admin(&api, &call).retain(&stream, retention).await)
+    check_is_json(&headers)?;
+    if body.is_empty() {
+        // Every member is optional, but saying nothing at all is no wish to keep everything.
+        return Err(
+            Problem::invalid("the body says how much is kept; {} keeps everything from now on").into()
+        );
+    }
+    let retention = read_json::<ObjectJson<Retention>>(&body)?.0;
+    answer(admin(&api, &call).retain(application(&stream)?, retention).await)
 }
 
 /// Refuses a stream that never was; one that was deleted or truncated is known.
@@ -87,6 +96,16 @@ pub(crate) async fn check_known(api: &Api, call: &Call, stream: &StreamId) -> Re
         return Err(Problem::not_found(format!("there is no stream {stream}; check its name")).into());
     }
     Ok(())
+}
+
+/// Refuses a stream of the system, whose events are never removed.
+fn application(stream: &StreamId) -> Result<&StreamId, Failure> {
+    if !stream.is_system() {
+        return Ok(stream);
+    }
+    let detail =
+        format!("{:?} begins with $ and belongs to the system, which loses no events", stream.as_str());
+    Err(Problem::invalid(detail).into())
 }
 
 fn admin(api: &Api, call: &Call) -> StreamAdmin {

@@ -100,7 +100,7 @@ fn admin(opened: &Opened, session: &Session) -> StreamAdmin {
 async fn show(session: &mut Session, stream: StreamId) -> Result<Exit, Failure> {
     let opened = session.open(Access::Read).await?;
     let status = admin(&opened, session).state_of(&stream).await?;
-    if status.state == StreamState::Missing && !status.removal.tombstoned {
+    if status.state == StreamState::Missing && !status.removal.tombstoned && !status.removal.transient {
         return Err(Failure::not_found(format!("there is no stream {stream}"))
             .with_help("ledgerstone streams list --prefix TEXT shows what there is"));
     }
@@ -161,13 +161,14 @@ impl Truncate {
     async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
         let opened = session.open(Access::Read).await?;
         let admin = admin(&opened, session);
-        let mut changed = false;
-        if self.transient {
-            changed |= admin.declare_transient(&self.stream).await?.is_some();
-        }
-        if let Some(before) = self.before {
-            changed |= admin.truncate(&self.stream, Revision(before)).await?.is_some();
-        }
+        let changed = match (self.before, self.transient) {
+            (None, _) => admin.declare_transient(&self.stream).await?,
+            (Some(before), false) => admin.truncate(&self.stream, Revision(before)).await?,
+            (Some(before), true) => {
+                admin.declaring_transient().truncate(&self.stream, Revision(before)).await?
+            }
+        };
+        let changed = changed.is_some();
         answer(session, changed, "truncated", "it had been truncated there before")
     }
 }
@@ -176,9 +177,7 @@ impl Retain {
     async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
         let opened = session.open(Access::Read).await?;
         let admin = admin(&opened, session);
-        if self.transient {
-            admin.declare_transient(&self.stream).await?;
-        }
+        let admin = if self.transient { admin.declaring_transient() } else { admin };
         let retention = Retention { max_count: self.max_count, max_age_seconds: self.max_age };
         let changed = admin.retain(&self.stream, retention).await?.is_some();
         answer(session, changed, "so it is kept from now on", "it had been kept so before")

@@ -235,6 +235,18 @@ async fn removals() -> ledgerstone_testkit::conformance::CaseResult {
     }
     let left = server.get("/v1/streams/account-1").await.json();
     assert_eq!(left["events"].as_array().map(Vec::len), Some(1), "{left}");
+    let retain = async |stream: &str, body: &str| {
+        server.call("PUT", &format!("/v1/streams/{stream}/retention"), &[], body.to_owned()).await
+    };
+    server.append("account-1", "Opened").await;
+    assert_eq!(retain("account-1", r#"{"max_count":1}"#).await.json()["changed"], true);
+    for body in ["", "null", "[1]", r#"{"max_count":0}"#, r#"{"max":1}"#] {
+        retain("account-1", body).await.problem(400, "LS0015");
+    }
+    let kept = server.get("/v1/streams/account-1").await.json();
+    assert_eq!(kept["events"][0]["revision"], 3, "{kept}");
+    retain("account-9", r#"{"max_count":1}"#).await.problem(404, "LS0033");
+    retain("$read-models", r#"{"max_count":1}"#).await.problem(400, "LS0015");
 
     let resources = Resources { http: Some(Arc::new(server.client.clone())), ..Resources::default() };
     let client = open(&format!("http://{}", server.address).parse()?, &resources).await?;

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use ledgerstone_core::{
     BackendError, Capabilities, Clock, ErrorKind, EventStoreError, EventType, Frame, Frames, Heads,
-    IdempotenceWindow, Limits, LogIdentity, LogKind, Mark, QueryItem, RecordedEvent, Removal, Selection,
-    TenantScope,
+    IdempotenceWindow, Limits, LogIdentity, LogKind, Mark, QueryItem, RecordLayout, RecordedEvent, Removal,
+    Selection, StreamId, StreamState, Tenant, TenantScope,
 };
 use ledgerstone_log::{Disk, LogError, LogReader, Opened, Options, Patience};
 use parking_lot::RwLock;
@@ -65,11 +65,18 @@ pub(crate) fn removals(reader: &LogReader, clock: &Arc<dyn Clock>) -> Result<Rem
         let frame = reading.frame(&shared, Patience::Wait)?;
         frame.events.iter().for_each(|event| removals.apply(event));
     }
-    let newest = |selection| -> Result<_, LogError> {
-        let frame = read(selection).frame(&shared, Patience::Wait)?;
-        Ok(frame.events.first().and_then(RecordedEvent::revision))
-    };
-    removals.complete(newest)?;
+    removals.complete(|tenant: &Tenant, stream: &StreamId| {
+        let one = Selection::stream(stream.clone()).of(TenantScope::One(tenant.clone()));
+        let mut reading = read(one.backwards().limit(1));
+        // Nothing is removed here yet but what was scavenged, and of that a frame passes only so much.
+        while !reading.is_done() {
+            let frame = reading.frame(&shared, Patience::Wait)?;
+            if let Some(revision) = frame.events.first().and_then(RecordedEvent::revision) {
+                return Ok(StreamState::At(revision));
+            }
+        }
+        Ok::<_, LogError>(StreamState::Missing)
+    })?;
     Ok(removals)
 }
 
@@ -89,8 +96,13 @@ impl ReadLog for FileEvents {
         self.shared.reader.identity()
     }
 
-    fn read(&self, selection: Selection, heads: Heads) -> Frames {
-        let reading = Reading::new(Cursor::new(selection, heads, self.shared.clock.now()));
+    fn removal(&self, selection: &Selection) -> Option<Removal> {
+        self.shared.removals.read().of_selection(selection)
+    }
+
+    fn read(&self, selection: Selection, heads: Heads, removal: Option<Removal>) -> Frames {
+        let reading =
+            Reading::new(Cursor::new(selection, heads, self.shared.clock.now()).with_removal(removal));
         let begun = Next::Begin(Arc::clone(&self.shared), Box::new(reading));
         stream::unfold(begun, |next| async move {
             match next.frame().await? {
@@ -107,6 +119,10 @@ impl ReadLog for FileEvents {
 
     fn hasher(&self) -> Option<IndexTerms> {
         Some(IndexTerms(self.shared.reader.hasher()))
+    }
+
+    fn layout(&self) -> RecordLayout {
+        RecordLayout::Short
     }
 }
 
@@ -132,6 +148,9 @@ impl Next {
                 let at_once = reading.is_selective().then(|| reading.frame(&shared, Patience::OnlyCached));
                 let read = match at_once {
                     None | Some(Err(LogError::WouldWait)) => {
+                        if at_once.is_some() {
+                            reading.announce(&shared);
+                        }
                         joined(read_ahead(Arc::clone(&shared), reading).await)
                     }
                     Some(read) => read.map(|frame| (frame, reading)).map_err(failed("read")),

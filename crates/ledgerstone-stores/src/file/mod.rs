@@ -60,10 +60,12 @@ const SEGMENT_BYTES: &str = "segment_bytes";
 const SCRUB_PACE: &str = "scrub_bytes_per_second";
 const SCRUB_EVERY: &str = "scrub_every_seconds";
 /// What a locator may say.
-pub(crate) const PARAMETERS: &[&str] = &[SEGMENT_BYTES, ARCHIVE, SCRUB_PACE, SCRUB_EVERY];
+pub(crate) const PARAMETERS: &[&str] = &[SEGMENT_BYTES, PRESIZED, ARCHIVE, SCRUB_PACE, SCRUB_EVERY];
 /// A round over a tebibyte takes a day and a half at this pace, which leaves a disk to those who wait for it.
 const SCRUB_BYTES_PER_SECOND: u64 = 8 * 1024 * 1024;
 const SCRUB_SECONDS: u64 = 24 * 60 * 60;
+/// Whether a segment has its size before it is written to: `yes`, unless told, or `no`.
+const PRESIZED: &str = "presized";
 /// The sizes that a segment may have: smaller ones cost a file for every few events, larger ones memory.
 const SEGMENT_SIZES: RangeInclusive<u64> = 512..=1024 * 1024 * 1024;
 
@@ -88,6 +90,14 @@ fn scrub(locator: &Locator) -> Result<Option<Scrub>, BackendError> {
     let bytes_per_second = number(SCRUB_PACE, SCRUB_BYTES_PER_SECOND)?;
     let every = Duration::from_secs(number(SCRUB_EVERY, SCRUB_SECONDS)?);
     Ok((bytes_per_second > 0 && !every.is_zero()).then_some(Scrub { bytes_per_second, every }))
+}
+
+fn presized(text: &str) -> Result<bool, BackendError> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err(misplaced(BACKEND, format!("{PRESIZED} is {text:?}; say yes or no"))),
+    }
 }
 
 /// Returns where the documents stand in a folder.
@@ -172,6 +182,9 @@ fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, Backen
     let mut options = Options::new(Arc::clone(&resources.ids));
     if let Some(bytes) = locator.parameter(SEGMENT_BYTES) {
         options.segment_bytes = segment_bytes(bytes)?;
+    }
+    if let Some(text) = locator.parameter(PRESIZED) {
+        options.presized = presized(text)?;
     }
     let clock = Arc::clone(&resources.clock);
     options.scrub = scrub(locator)?;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use ledgerstone_core::{LogKind, Query, Tenant, TenantScope};
 use ledgerstone_log::{IndexView, LogError, Patience, TermHasher};
 
-/// How many lists a plan walks at most; beyond that, looking at every event is no worse.
-const MOST_LISTS: usize = 512;
+/// How many lists a plan walks at most: the largest condition there may be is among them, since looking at every event
+/// would hold all writers up.
+const MOST_LISTS: usize = Query::MAX_ITEMS + Query::MAX_NAMES;
 /// How many positions of a list are fetched at once, to begin with and at most.
 const FEW: usize = if cfg!(test) { 3 } else { 64 };
 const MANY: usize = if cfg!(test) { 12 } else { 8192 };
@@ -81,11 +82,11 @@ impl Planner<'_> {
         for tenant in tenants {
             for item in query.items() {
                 let terms = self.hasher.of_item(self.log, tenant.as_str(), item);
-                let lists = |terms: Vec<u64>| terms.into_iter().map(|term| self.list(term)).collect();
-                sources.push(if terms.all.is_empty() {
-                    Source::Any(lists(terms.any))
-                } else {
-                    Source::All(lists(terms.all))
+                let lists = |terms: &[u64]| terms.iter().map(|term| self.list(*term)).collect();
+                sources.push(match (terms.all.as_slice(), terms.any.as_slice()) {
+                    ([term], _) | ([], [term]) => self.list(*term),
+                    ([], any) => Source::Any(lists(any)),
+                    (all, _) => Source::All(lists(all)),
                 });
             }
         }

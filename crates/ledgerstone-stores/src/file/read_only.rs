@@ -156,7 +156,8 @@ impl EventStore for ReadOnlyEvents {
         if let Err(invalid) = selection.check() {
             return stream::once(async { Err(invalid.into()) }).boxed();
         }
-        self.0.events.read(selection, self.0.shared.reader.heads())
+        let removal = self.0.events.removal(&selection);
+        self.0.events.read(selection, self.0.shared.reader.heads(), removal)
     }
 
     async fn head(&self) -> Result<LogHead, EventStoreError> {

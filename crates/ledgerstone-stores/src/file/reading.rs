@@ -20,11 +20,15 @@ pub(crate) struct Reading {
     cursor: Cursor,
     /// Whether the bounds of the selection were turned into positions.
     narrowed: bool,
+    /// Whether the disk was told what will be looked up next.
+    announced: bool,
+    /// Below this position the one stream that is read has lost everything.
+    removed_below: u64,
 }
 
 impl Reading {
     pub(crate) fn new(cursor: Cursor) -> Self {
-        Self { cursor, narrowed: false }
+        Self { cursor, narrowed: false, announced: false, removed_below: 0 }
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -43,20 +47,39 @@ impl Reading {
             self.narrowed = true;
         }
         let mut frame = Frame::default();
-        let walk = Walk { low: self.cursor.low, high: self.cursor.high, forwards: self.cursor.forwards() };
         if !self.cursor.is_done() {
-            let Selection { tenant, query, log, .. } = &self.cursor.selection;
-            let index = shared.reader.index();
-            let tenants = if *tenant == TenantScope::All { shared.reader.tenants() } else { Vec::new() };
-            let hasher = shared.reader.hasher();
-            let planner = Planner { hasher, log: *log, tenants: &tenants, index: &index, walk };
-            match planner.plan(tenant, query) {
+            match self.plan(shared) {
                 None => self.scan(shared, patience, &mut frame)?,
-                Some(source) => self.walk(shared, patience, walk, source, &mut frame)?,
+                Some(source) => self.walk(shared, patience, source, &mut frame)?,
             }
         }
         self.cursor.finish(&mut frame);
         Ok(frame)
+    }
+
+    /// Tells the disk what the next frame looks up first, which it fetches while another thread is woken to
+    /// wait for it.
+    pub(crate) fn announce(&mut self, shared: &Shared) {
+        if self.narrowed
+            && !self.cursor.is_done()
+            && let Some(source) = self.plan(shared)
+        {
+            source.will_read();
+            self.announced = true;
+        }
+    }
+
+    /// Returns which lists lead to what is selected; nothing means that every event has to be looked at.
+    fn plan(&self, shared: &Shared) -> Option<Source> {
+        let Selection { tenant, query, log, .. } = &self.cursor.selection;
+        let index = shared.reader.index();
+        let tenants = if *tenant == TenantScope::All { shared.reader.tenants() } else { Vec::new() };
+        let (hasher, walk) = (shared.reader.hasher(), self.way());
+        Planner { hasher, log: *log, tenants: &tenants, index: &index, walk }.plan(tenant, query)
+    }
+
+    fn way(&self) -> Walk {
+        Walk { low: self.cursor.low, high: self.cursor.high, forwards: self.cursor.forwards() }
     }
 
     /// Looks at every event, in the order of the log.
@@ -89,52 +112,82 @@ impl Reading {
         &mut self,
         shared: &Shared,
         patience: Patience,
-        walk: Walk,
         mut source: Source,
         frame: &mut Frame,
     ) -> Result<(), LogError> {
-        if patience == Patience::Wait {
+        let walk = self.way();
+        if patience == Patience::Wait && !std::mem::take(&mut self.announced) {
             source.will_read();
         }
-        let log = self.cursor.selection.log;
         let mut key = walk.first();
         let mut budget = Budget::new(patience);
         let mut ended = false;
         while !ended && budget.goes_on(frame) && !self.cursor.is_done() {
-            let (mut page, mut candidates) = (Page::new(usize::MAX, budget.bytes_left()), Vec::new());
+            let mut found = Found::new(budget.bytes_left());
             let most = budget.events_left(&self.cursor);
-            let read = (|| {
-                while candidates.len() < most {
-                    let next = source.seek(key, patience)?.filter(|next| *next <= walk.last());
-                    let Some(next) = next else {
-                        ended = true;
-                        break;
-                    };
-                    key = next + 1;
-                    candidates.push(walk.position(next));
-                }
-                if patience == Patience::Wait && candidates.len() > 1 {
-                    shared.reader.will_read(log, candidates.iter().copied())?;
-                }
-                for position in &candidates {
-                    if page.is_full() {
-                        (key, ended) = (walk.key(*position), false);
-                        break;
-                    }
-                    shared.reader.read(log, Position(*position), &mut page, patience)?;
-                }
-                Ok(())
-            })();
+            let read = self.find(shared, patience, (&mut source, &mut key, walk), most, &mut found);
             match read {
                 Err(LogError::WouldWait) if budget.rounds > 0 => return Ok(()),
-                read => read?,
+                read => ended = read?,
             }
-            self.offer(shared, page, frame, &mut budget);
+            if walk.forwards {
+                self.pass(&found.gone, frame);
+            }
+            self.offer(shared, found.page, frame, &mut budget);
+            if !walk.forwards {
+                self.pass(&found.gone, frame);
+            }
         }
         if ended && self.cursor.left() > 0 {
             self.cursor.exhausted();
         }
         Ok(())
+    }
+
+    /// Reads up to so many of the events that the plan names next; tells whether there are no more.
+    fn find(
+        &self,
+        shared: &Shared,
+        patience: Patience,
+        (source, key, walk): (&mut Source, &mut u64, Walk),
+        most: usize,
+        found: &mut Found,
+    ) -> Result<bool, LogError> {
+        let log = self.cursor.selection.log;
+        let (mut candidates, mut ended) = (Vec::new(), false);
+        while candidates.len() < most && found.gone.len() < FRAME_EVENTS {
+            let next = source.seek(*key, patience)?.filter(|next| *next <= walk.last());
+            let Some(next) = next else {
+                ended = true;
+                break;
+            };
+            *key = next + 1;
+            let position = walk.position(next);
+            let list = if position < self.removed_below { &mut found.gone } else { &mut candidates };
+            list.push(position);
+        }
+        if patience == Patience::Wait && candidates.len() > 1 {
+            shared.reader.will_read(log, candidates.iter().copied())?;
+        }
+        for position in &candidates {
+            if found.page.is_full() {
+                *key = walk.key(*position);
+                if !walk.forwards {
+                    found.gone.clear();
+                }
+                return Ok(false);
+            }
+            shared.reader.read(log, Position(*position), &mut found.page, patience)?;
+        }
+        Ok(ended)
+    }
+
+    /// Passes events that are known to be removed without having been read.
+    fn pass(&mut self, gone: &[u64], frame: &mut Frame) {
+        for position in gone {
+            self.cursor.hole(frame, Position(*position));
+            self.cursor.passed(*position);
+        }
     }
 
     fn offer(&mut self, shared: &Shared, page: Page, frame: &mut Frame, budget: &mut Budget) {
@@ -154,8 +207,12 @@ impl Reading {
 
     /// Turns times and revisions into positions.
     fn narrow(&mut self, shared: &Shared, patience: Patience) -> Result<(), LogError> {
+        self.removed_below = self.removed(shared, patience)?;
+        let Selection { recorded: span, from_revision, to_revision, .. } = self.cursor.selection;
+        if span.is_all() && from_revision.is_none() && to_revision.is_none() {
+            return Ok(());
+        }
         let selection = self.cursor.selection.clone();
-        let span = selection.recorded;
         if (span.from.is_some() || span.to.is_some()) && patience == Patience::OnlyCached {
             return Err(LogError::WouldWait);
         }
@@ -190,6 +247,29 @@ impl Reading {
         Ok(())
     }
 
+    /// Returns below which position everything of the one stream is removed, as far as that is easily told.
+    fn removed(&self, shared: &Shared, patience: Patience) -> Result<u64, LogError> {
+        let selection = &self.cursor.selection;
+        let exact = selection.to_revision.is_none()
+            && selection.from_revision.is_none()
+            && selection.occurred.is_all()
+            && selection.log == LogKind::Application;
+        let floor = match self.cursor.removal().filter(|_| exact) {
+            None => return Ok(0),
+            Some(removal) if removal.tombstoned => return Ok(u64::MAX),
+            Some(removal) => removal.floor(),
+        };
+        let (TenantScope::One(tenant), Some(stream)) = (&selection.tenant, selection.query.as_stream())
+        else {
+            return Ok(0);
+        };
+        if floor == Revision(0) {
+            return Ok(0);
+        }
+        let term = shared.reader.hasher().stream(selection.log, tenant.as_str(), stream.as_str());
+        Ok(shared.reader.index().position_of(term, floor.0, patience)?.unwrap_or_default())
+    }
+
     /// Returns the first position that was recorded at `time` or later, or what follows the highest.
     fn first_recorded(&self, shared: &Shared, time: Timestamp) -> Result<u64, LogError> {
         let log: LogKind = self.cursor.selection.log;
@@ -206,6 +286,20 @@ impl Reading {
             }
         }
         Ok(low)
+    }
+}
+
+/// What a part of a walk has come upon.
+#[derive(Debug)]
+struct Found {
+    page: Page,
+    /// Events that are known to be removed, and were not read.
+    gone: Vec<u64>,
+}
+
+impl Found {
+    fn new(bytes: usize) -> Self {
+        Self { page: Page::new(usize::MAX, bytes), gone: Vec::new() }
     }
 }
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use ledgerstone_core::{
     AppendedRange, BackendError, EventStoreError, Heads, LogIdentity, LogKind, Mark, MarkName, Position,
-    Query, RecordedEvent, Removal, Revision, StreamId, StreamState, Tenant, TenantScope, Timestamp,
+    Query, QueryItem, RecordedEvent, Removal, Revision, StreamId, StreamState, Tenant, TenantScope,
+    Timestamp,
 };
-use ledgerstone_log::{Appender, CommitError, Entry, LogError, NewEvent, Patience, id_key};
+use ledgerstone_log::{Appender, CommitError, Entry, IndexView, LogError, NewEvent, Patience, id_key};
 use uuid::Uuid;
 
 use crate::cursor::is_removed;
@@ -27,18 +28,41 @@ pub(crate) struct Writer {
     streams: StreamCache,
     /// What the running group removes.
     removing: Removals,
+    /// The index as it stood when the running group was begun: its last part grows with the group.
+    index: Option<Arc<IndexView>>,
 }
 
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, appender: Appender) -> Self {
-        Self { shared, appender, streams: StreamCache::default(), removing: Removals::default() }
+        let streams = StreamCache::default();
+        Self { shared, appender, streams, removing: Removals::default(), index: None }
+    }
+
+    fn index(&self) -> Arc<IndexView> {
+        self.index.as_ref().map_or_else(|| self.shared.reader.index(), Arc::clone)
+    }
+
+    /// Tells whether every item of a query asks for something that no event has in this range.
+    fn surely_misses(&self, tenant: &Tenant, query: &Query, log: LogKind, range: (u64, u64)) -> bool {
+        let hasher = self.shared.reader.hasher();
+        let index = self.index();
+        let lacks = |term: u64| !index.may_hold((log, term), range);
+        let misses = |item: &QueryItem| {
+            let mut tags = item.tags.iter().map(|tag| hasher.tag(log, tenant.as_str(), tag.as_str()));
+            tags.any(lacks)
+        };
+        !query.items().is_empty() && query.items().iter().all(misses)
     }
 
     /// Judges a group, and takes it all back if the log fails meanwhile.
     fn judge(&mut self, batches: &mut [Staged]) -> Result<Vec<Verdict>, BackendError> {
         self.appender.ready().map_err(failed("append"))?;
         let now = self.shared.clock.now().max(self.appender.written_at());
-        batches.iter_mut().map(|staged| decide(self, staged, now)).collect()
+        self.index = Some(self.shared.reader.index());
+        let verdicts = batches.iter_mut().map(|staged| decide(self, staged, now)).collect();
+        // Held longer, it would hold what was merged or written away meanwhile.
+        self.index = None;
+        verdicts
     }
 
     fn abandon(&mut self) {
@@ -56,7 +80,7 @@ impl Writer {
         mut visit: impl FnMut(RecordedEvent) -> bool,
     ) -> Result<(), LogError> {
         let walk = Walk { low, high, forwards: false };
-        let index = self.shared.reader.index();
+        let index = self.index();
         let hasher = self.shared.reader.hasher();
         let source = plan(Planner { hasher, log, tenants: &[], index: &index, walk });
         let mut source = source;
@@ -89,7 +113,7 @@ impl Writer {
         stream: &StreamId,
     ) -> Result<StreamState, LogError> {
         let term = self.shared.reader.hasher().stream(log, tenant.as_str(), stream.as_str());
-        if self.shared.reader.index().newest(term, Patience::Wait)?.is_none() {
+        if self.index().newest(term, Patience::Wait)?.is_none() {
             return Ok(StreamState::Missing);
         }
         let mut state = StreamState::Missing;
@@ -118,9 +142,9 @@ impl Writer {
         for ((event, revision), position) in events.iter().zip(revisions).zip(positions) {
             let stream = event.stream_term.map(|term| (term, revision));
             let terms = staged.terms.get(event.terms.clone()).unwrap_or_default();
-            let id_key = id_key(event.encoded.id());
+            let id_key = id_key(event.id);
             let entry = Entry { log: append.log, position: Position(position), id_key, stream, terms };
-            self.appender.event(NewEvent { entry, record: event.encoded.as_bytes() });
+            self.appender.event(NewEvent { entry, record: staged.record(event) });
         }
         if let (Some(stream), Some(revision)) = (&append.stream, range.revision) {
             self.streams.set(append.log, &staged.tenant, stream, StreamState::At(revision));
@@ -151,23 +175,23 @@ impl Ledger for Writer {
         Ok(state)
     }
 
-    fn carries_state(
+    fn event_at(
         &mut self,
         tenant: &Tenant,
         stream: &StreamId,
         revision: Revision,
-    ) -> Result<bool, BackendError> {
+    ) -> Result<Option<RecordedEvent>, BackendError> {
         let log = LogKind::Application;
         let term = self.shared.reader.hasher().stream(log, tenant.as_str(), stream.as_str());
         let position = self.shared.reader.index().position_of(term, revision.0, Patience::Wait);
-        let Some(position) = position.map_err(failed("look up"))? else { return Ok(false) };
+        let Some(position) = position.map_err(failed("look up"))? else { return Ok(None) };
         let event = self.appender.record(log, Position(position)).map_err(failed("look up"))?;
         let is_it = |event: &RecordedEvent| {
             event.tenant() == tenant.as_str()
                 && event.stream() == Some(stream.as_str())
                 && event.revision() == Some(revision)
         };
-        Ok(event.filter(is_it).is_some_and(|event| event.carries_state()))
+        Ok(event.filter(is_it))
     }
 
     fn removal(&self, tenant: &str, stream: &str) -> Removal {
@@ -177,7 +201,7 @@ impl Ledger for Writer {
 
     fn find(&mut self, tenant: &Tenant, id: Uuid) -> Result<Option<RecordedEvent>, BackendError> {
         let mut places = Vec::new();
-        let index = self.shared.reader.index();
+        let index = self.index();
         index.ids(id_key(id), Patience::Wait, &mut places).map_err(failed("look up an id"))?;
         for (log, position) in places {
             let event = self.appender.record(log, Position(position)).map_err(failed("look up an id"))?;
@@ -198,8 +222,15 @@ impl Ledger for Writer {
         after: Position,
         now: Timestamp,
     ) -> Result<Option<Position>, BackendError> {
+        // A condition on all events has no plan: it must not cost a tenant without any a look at the log.
+        if !self.appender.knows_tenant(tenant) {
+            return Ok(None);
+        }
         let log = LogKind::Application;
         let range = (after.next().0, self.appender.written().of(log).0);
+        if self.surely_misses(tenant, query, log, range) {
+            return Ok(None);
+        }
         let scope = TenantScope::One(tenant.clone());
         let mut found = None;
         self.walk(
@@ -252,10 +283,7 @@ impl CommitLog for Writer {
             }
         };
         match self.appender.commit() {
-            Ok(()) => {
-                self.shared.removals.write().take(&mut self.removing);
-                verdicts
-            }
+            Ok(()) => verdicts,
             Err(error) => {
                 self.abandon();
                 match error {
@@ -267,6 +295,12 @@ impl CommitLog for Writer {
                     }
                 }
             }
+        }
+    }
+
+    fn published(&mut self) {
+        if !self.removing.is_empty() {
+            self.shared.removals.write().take(&mut self.removing);
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use ledgerstone_core::{
     BackendError, Capabilities, Clock, EventStoreError, Frame, Frames, Heads, IdSource, IdempotenceWindow,
@@ -47,7 +48,9 @@ struct State {
     /// Where the events of each stream stand.
     streams: HashMap<(LogKind, Tenant, StreamId), Vec<Position>>,
     ids: HashMap<(Tenant, Uuid), (LogKind, Position)>,
+    /// What readers know to be removed, and what was since.
     removals: Removals,
+    removing: Removals,
     marks: BTreeMap<(Tenant, MarkName), Mark>,
     /// No mark expires before.
     next_expiry: Timestamp,
@@ -64,6 +67,7 @@ impl State {
             streams: HashMap::new(),
             ids: HashMap::new(),
             removals: Removals::default(),
+            removing: Removals::default(),
             marks: BTreeMap::new(),
             next_expiry: Timestamp::from_micros(i64::MAX),
             retired: 0,
@@ -150,22 +154,22 @@ impl Ledger for State {
         Ok(newest.map_or(StreamState::Missing, |newest| StreamState::At(Revision(newest))))
     }
 
-    fn carries_state(
+    fn event_at(
         &mut self,
         tenant: &Tenant,
         stream: &StreamId,
         revision: Revision,
-    ) -> Result<bool, BackendError> {
+    ) -> Result<Option<RecordedEvent>, BackendError> {
         let key = (LogKind::Application, tenant.clone(), stream.clone());
         let positions = self.streams.get(&key).map(Vec::as_slice).unwrap_or_default();
         let position = usize::try_from(revision.0).ok().and_then(|at| positions.get(at));
         let at = position.and_then(|position| usize::try_from(position.0.checked_sub(1)?).ok());
-        let event = at.and_then(|at| self.application.get(at));
-        Ok(event.is_some_and(RecordedEvent::carries_state))
+        Ok(at.and_then(|at| self.application.get(at)).cloned())
     }
 
     fn removal(&self, tenant: &str, stream: &str) -> Removal {
-        self.removals.find(tenant, stream).unwrap_or_default()
+        let removing = self.removing.find(tenant, stream);
+        removing.or_else(|| self.removals.find(tenant, stream)).unwrap_or_default()
     }
 
     fn find(&mut self, tenant: &Tenant, id: Uuid) -> Result<Option<RecordedEvent>, BackendError> {
@@ -184,7 +188,8 @@ impl Ledger for State {
         let after = usize::try_from(after.0).unwrap_or(usize::MAX);
         let mut newer = self.application.get(after..).unwrap_or_default().iter().rev();
         let found = newer.find(|event| {
-            let removed = is_removed(event, self.removals.of(event), now);
+            let removal = event.stream().map(|stream| self.removal(event.tenant(), stream));
+            let removed = is_removed(event, removal.unwrap_or_default(), now);
             event.tenant() == tenant.as_str() && condition_sees(query, event, removed)
         });
         Ok(found.map(RecordedEvent::position))
@@ -201,7 +206,7 @@ impl Ledger for State {
     fn put(&mut self, staged: &mut Staged, changes: Changes) -> Result<(), BackendError> {
         for append in &staged.appends {
             for event in staged.events.get(append.events.clone()).unwrap_or_default() {
-                let event = event.encoded.clone().into_recorded();
+                let event = RecordedEvent::trusted(Bytes::copy_from_slice(staged.record(event)));
                 self.ids.insert((staged.tenant.clone(), event.id()), (append.log, event.position()));
                 if let Some(stream) = &append.stream {
                     let key = (append.log, staged.tenant.clone(), stream.clone());
@@ -214,7 +219,7 @@ impl Ledger for State {
             }
         }
         for (stream, removal) in changes.removals {
-            self.removals.set(staged.tenant.as_str(), stream.as_str(), removal);
+            self.removing.set(staged.tenant.as_str(), stream.as_str(), removal);
         }
         if !changes.marks.is_empty() {
             self.clear_expired(changes.recorded_at);
@@ -245,6 +250,12 @@ impl CommitLog for MemoryEvents {
         let verdicts = batches.iter_mut().map(|staged| decide(&mut *state, staged, now)?);
         verdicts.collect()
     }
+
+    fn published(&mut self) {
+        let mut state = self.state.write();
+        let State { removals, removing, .. } = &mut *state;
+        removals.take(removing);
+    }
 }
 
 #[async_trait]
@@ -263,9 +274,13 @@ impl ReadLog for MemoryEvents {
         self.state.read().log
     }
 
-    fn read(&self, selection: Selection, heads: Heads) -> Frames {
+    fn removal(&self, selection: &Selection) -> Option<Removal> {
+        self.state.read().removals.of_selection(selection)
+    }
+
+    fn read(&self, selection: Selection, heads: Heads, removal: Option<Removal>) -> Frames {
         let state = Arc::clone(&self.state);
-        let cursor = Some(Cursor::new(selection, heads, self.clock.now()));
+        let cursor = Some(Cursor::new(selection, heads, self.clock.now()).with_removal(removal));
         stream::unfold(cursor, move |cursor| {
             let next = cursor.map(|mut cursor| {
                 let frame = state.read().frame(&mut cursor);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ledgerstone_core::{
     Batch, Direction, EventData, EventStoreError, EventType, Frame, LogHead, LogKind, Position, RETENTION,
-    Refusal, Removal, Revision, Selection, TOMBSTONED, TRUNCATED, TenantScope, Timestamp,
+    Refusal, Removal, Revision, Selection, TOMBSTONED, TRUNCATED, TenantScope,
 };
 use uuid::Uuid;
 
@@ -30,9 +30,7 @@ async fn by_newest_removal(beneath: &Beneath, selection: Selection) -> Read {
         for append in &batch.appends {
             let Some(stream) = &append.stream else { continue };
             for event in append.events.iter().filter(|event| Removal::is_removal(event.event_type.as_str())) {
-                let recorded_at = Timestamp::UNIX_EPOCH;
-                let removal =
-                    Removal::default().after(event.event_type.as_str(), &event.payload, recorded_at);
+                let removal = Removal::default().after(event.event_type.as_str(), &event.payload);
                 if removal.before > Revision(0) || removal.tombstoned {
                     newest.insert(stream.as_str().to_owned(), removal);
                 }

@@ -61,7 +61,7 @@ impl Order {
         if Removal::is_removal(event.event_type()) {
             let removed =
                 self.removals.entry(self::key(LogKind::Application, event.tenant(), stream)).or_default();
-            *removed = removed.after(event.event_type(), event.payload(), event.recorded_at());
+            *removed = removed.after(event.event_type(), event.payload());
         }
         Ok(())
     }
@@ -69,7 +69,8 @@ impl Order {
     /// Returns the first line before which revisions are left out that nobody removed.
     pub(super) fn finish(self) -> Result<(), (u64, String)> {
         let is_removed = |key: &Uuid, revision: u64| {
-            let removal = self.removals.get(key).copied().unwrap_or_default();
+            let mut removal = self.removals.get(key).copied().unwrap_or_default();
+            removal.newest = self.streams.get(key).copied().map(Revision);
             removal.explains_lack_of_what_is_before(Revision(revision))
         };
         let missing = self.gaps.iter().filter(|(key, (_, revision))| !is_removed(key, *revision));

@@ -63,9 +63,11 @@ async fn restored() -> CaseResult {
 
 async fn damaged() -> CaseResult {
     let desk = filled();
-    let segment = segments(&desk).swap_remove(1);
+    let segment = segments(&desk).swap_remove(0);
     let mut bytes = fs::read(&segment)?;
-    let at = bytes.len() / 2;
+    // Within the data of an event.
+    let data = br#"{"n":7}"#;
+    let at = bytes.windows(data.len()).position(|window| window == data).expect("the data");
     bytes[at] ^= 1;
     fs::write(&segment, bytes)?;
     let name = segment.file_name().expect("a name").to_string_lossy().into_owned();

@@ -229,7 +229,7 @@ fn read(
 ) -> (Vec<RecordedEvent>, Vec<u64>, Position) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(async {
-        let mut frames = reader.read(selection.clone(), heads);
+        let mut frames = reader.read(selection.clone(), heads, reader.removal(selection));
         let (mut events, mut holes, mut read_to) = (Vec::new(), Vec::new(), None);
         while let Some(frame) = frames.next().await {
             let frame = frame.expect("a frame");
@@ -316,6 +316,8 @@ fn run(ops: Vec<Op>) {
         let (Ok(mut in_memory), Ok(mut in_file)) = (stage(None), stage(hasher)) else { continue };
         let in_memory: Vec<_> = memory.commit(&mut in_memory).into_iter().map(verdict).collect();
         let in_file: Vec<_> = writer.commit(&mut in_file).into_iter().map(verdict).collect();
+        memory.published();
+        writer.published();
         assert_eq!(in_file, in_memory, "{batches:?}");
         appended.extend(batches);
     }

@@ -136,7 +136,8 @@ async fn a_batch_that_meets_a_changed_record_does_not_fail_those_beside_it() {
     assert_eq!(error.code(), Code::Corrupt, "{error}");
     let head = RUN * 3 + 1;
     assert_eq!([before, after].map(|appended| appended.last.application.0), [head + 1, head + 2]);
-    let frames: Vec<_> = reader.read(Selection::all().after(Position(head)), writer.heads()).collect().await;
+    let frames: Vec<_> =
+        reader.read(Selection::all().after(Position(head)), writer.heads(), None).collect().await;
     let ids = frames.into_iter().flat_map(|frame| frame.expect("a frame").events).map(|event| event.id());
     assert!(ids.eq([1_000_001, 1_000_003].map(Uuid::from_u128)));
 }

@@ -45,22 +45,22 @@ impl Ledger for Writer {
         Ok(state)
     }
 
-    fn carries_state(
+    fn event_at(
         &mut self,
         tenant: &Tenant,
         stream: &StreamId,
         revision: Revision,
-    ) -> Result<bool, BackendError> {
+    ) -> Result<Option<RecordedEvent>, BackendError> {
         let log = LogKind::Application;
         let term = self.shared.hasher.stream(log, tenant.as_str(), stream.as_str());
         let Some(position) = position_of(&self.shared, &self.connection, log, term, revision.0)? else {
-            return Ok(false);
+            return Ok(None);
         };
         let event = self.record(log, position)?;
         let is_it = event.tenant() == tenant.as_str()
             && event.stream() == Some(stream.as_str())
             && event.revision() == Some(revision);
-        Ok(is_it && event.carries_state())
+        Ok(is_it.then_some(event))
     }
 
     fn removal(&self, tenant: &str, stream: &str) -> Removal {
@@ -148,7 +148,7 @@ impl Ledger for Writer {
 
 impl Writer {
     /// Finds where a stream stands by its newest event.
-    fn look_up_stream(
+    pub(super) fn look_up_stream(
         &self,
         log: LogKind,
         tenant: &Tenant,
@@ -234,7 +234,7 @@ impl Writer {
         let events = staged.events.get(append.events.clone()).unwrap_or_default();
         let mut put = self.connection.prepare_cached(table(append.log).insert).map_err(failed("append"))?;
         for (event, position) in events.iter().zip(range.first.0..) {
-            let (record, data) = event.encoded.parts();
+            let (record, data) = staged.parts(event);
             let row = params![as_sql(position), checksum(record, data), record, data];
             put.execute(row).map_err(failed("append"))?;
         }
@@ -244,7 +244,7 @@ impl Writer {
         for ((event, position), revision) in events.iter().zip(range.first.0..).zip(revisions) {
             tail.add(Entry {
                 position,
-                id_key: id_key(event.encoded.id()),
+                id_key: id_key(event.id),
                 stream: event.stream_term.map(|term| (term, revision)),
                 terms: staged.terms.get(event.terms.clone()).unwrap_or_default(),
             });

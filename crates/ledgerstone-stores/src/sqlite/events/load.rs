@@ -149,18 +149,12 @@ pub(crate) fn removals(
 ) -> Result<Removals, BackendError> {
     let types = Removal::TYPES.into_iter().filter_map(|name| EventType::new(name).ok());
     let selection = Selection::query(QueryItem::types(types)).of(TenantScope::All).log(LogKind::System);
-    let read = |selection| Reading::new(Cursor::new(selection, heads, shared.clock.now()));
-    let mut reading = read(selection);
+    let mut reading = Reading::new(Cursor::new(selection, heads, shared.clock.now()));
     let mut removals = Removals::default();
     while !reading.is_done() {
         let frame = reading.frame(shared, connection)?;
         frame.events.iter().for_each(|event| removals.apply(event));
     }
-    let newest = |selection| -> Result<_, BackendError> {
-        let frame = read(selection).frame(shared, connection)?;
-        Ok(frame.events.first().and_then(RecordedEvent::revision))
-    };
-    removals.complete(newest)?;
     Ok(removals)
 }
 

@@ -34,7 +34,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use ledgerstone_core::{
     BackendError, Capabilities, Clock, EventStoreError, Frame, Frames, Heads, IdSource, IdempotenceWindow,
-    Limits, LogIdentity, Mark, Selection, TenantScope,
+    Limits, LogIdentity, Mark, Removal, Selection, TenantScope,
 };
 use parking_lot::RwLock;
 use tokio::task::JoinHandle;
@@ -112,8 +112,13 @@ impl ReadLog for SqliteEvents {
         self.shared.identity
     }
 
-    fn read(&self, selection: Selection, heads: Heads) -> Frames {
-        let reading = Reading::new(Cursor::new(selection, heads, self.shared.clock.now()));
+    fn removal(&self, selection: &Selection) -> Option<Removal> {
+        self.shared.removals.read().of_selection(selection)
+    }
+
+    fn read(&self, selection: Selection, heads: Heads, removal: Option<Removal>) -> Frames {
+        let reading =
+            Reading::new(Cursor::new(selection, heads, self.shared.clock.now()).with_removal(removal));
         let begun = Next::Begin(Arc::clone(&self.shared), Box::new(reading));
         stream::unfold(begun, |next| async move {
             match next.frame().await? {

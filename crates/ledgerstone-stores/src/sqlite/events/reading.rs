@@ -1,6 +1,6 @@
 //! A reading in progress: the plan of a selection, and its frames one after another.
 
-use ledgerstone_core::{BackendError, Frame, LogKind, Position, Revision, Selection, StreamId, TenantScope};
+use ledgerstone_core::{BackendError, Frame, LogKind, Position, Revision, Selection, TenantScope};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::cursor::{Cursor, FRAME_BYTES, FRAME_EVENTS};
@@ -193,16 +193,13 @@ impl Reading {
         {
             self.cursor.narrow(0, high);
         }
-        self.removed_below = self.removed(shared, tenant.as_str(), stream, find)?;
+        self.removed_below = self.removed(find)?;
         Ok(())
     }
 
     /// Returns below which position everything of the stream is removed, as far as that is easily told.
     fn removed(
         &self,
-        shared: &Shared,
-        tenant: &str,
-        stream: &StreamId,
         find: impl Fn(Revision) -> Result<Option<u64>, BackendError>,
     ) -> Result<u64, BackendError> {
         let selection = &self.cursor.selection;
@@ -210,7 +207,7 @@ impl Reading {
             && selection.from_revision.is_none()
             && selection.occurred.is_all()
             && selection.log == LogKind::Application;
-        let removal = shared.removals.read().find(tenant, stream.as_str());
+        let removal = self.cursor.removal();
         match removal {
             Some(removal) if exact && removal.tombstoned => Ok(u64::MAX),
             Some(removal) if exact => Ok(find(removal.floor())?.unwrap_or_default()),

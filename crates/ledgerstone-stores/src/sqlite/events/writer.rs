@@ -87,7 +87,8 @@ impl Writer {
         self.ids = IdIndex::load(&self.connection)?;
         *self.shared.tenants.write() = load::tenants(&self.connection)?;
         // Readers go on meanwhile, and must not see what was removed.
-        let removals = load::removals(&self.shared, &self.connection, self.written)?;
+        let mut removals = load::removals(&self.shared, &self.connection, self.written)?;
+        removals.complete(|tenant, stream| self.look_up_stream(LogKind::Application, tenant, stream))?;
         *self.shared.removals.write() = removals;
         self.durable = self.written;
         self.stale = false;
@@ -160,7 +161,6 @@ impl Writer {
     /// Takes over what a transaction has made durable.
     fn settle(&mut self) {
         self.durable = self.written;
-        self.shared.removals.write().take(&mut self.removing);
         let merges = std::mem::take(&mut self.merges);
         for merge in merges {
             if merge.is_complete() {
@@ -186,6 +186,12 @@ impl Writer {
 impl CommitLog for Writer {
     fn heads(&self) -> Heads {
         self.durable
+    }
+
+    fn published(&mut self) {
+        if !self.removing.is_empty() {
+            self.shared.removals.write().take(&mut self.removing);
+        }
     }
 
     fn commit(&mut self, batches: &mut [Staged]) -> Vec<Verdict> {

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use ledgerstone_core::ExpectedRevision::{Any, At, NoStream};
 use ledgerstone_core::{
-    Batch, Clock, EventStore, LogKind, MarkChange, Position, Retention, Revision, Selection, TenantScope,
-    Timestamp,
+    Batch, Clock, EventStore, LogKind, MarkChange, Position, Removal, Retention, Revision, Selection,
+    TenantScope, Timestamp,
 };
 
 use super::arrange::{
     Cases, Events, FreshEvents, append, batch, by_tag, keeping, mark_name, one, read, read_all, read_stream,
-    refused, retention, tagged, tombstone, truncation, under, write,
+    refused, removing, retention, tagged, tombstone, truncation, under, write,
 };
 use crate::conformance::case::{CaseResult, cases};
 
@@ -105,7 +105,9 @@ async fn retentions_outlive_the_store(fresh: FreshEvents) -> CaseResult {
     fresh.store.append(retention("b-1", minute)).await?;
     fresh.clock.advance(Duration::from_secs(90));
     fresh.store.append(batch("b-1", Any, &["two"])).await?;
-    fresh.store.append(retention("b-1", Retention::default())).await?;
+    let cut = Removal::truncation(uuid::Uuid::now_v7(), Revision(1));
+    let all = Removal::retention(uuid::Uuid::now_v7(), Retention::default());
+    fresh.store.append(removing("b-1", vec![cut, all])).await?;
 
     let fresh = fresh.reopened().await?;
 

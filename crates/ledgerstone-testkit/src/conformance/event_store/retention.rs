@@ -93,9 +93,24 @@ async fn what_a_retention_removed_stays_removed(fresh: FreshEvents) -> CaseResul
 
     fresh.clock.advance(Duration::from_secs(600));
     write(&store, "b-1", &["two"]).await?;
-    store.append(retention("b-1", Retention::default())).await?;
+    let longer = Retention { max_age_seconds: NonZeroU64::new(6_000), max_count: None };
+    must_be_kept(&store, retention("b-1", Retention::default())).await?;
+    must_be_kept(&store, retention("b-1", longer)).await?;
+    let cut = Removal::truncation(Uuid::now_v7(), Revision(1));
+    store
+        .append(removing("b-1", vec![cut, Removal::retention(Uuid::now_v7(), Retention::default())]))
+        .await?;
     write(&store, "b-1", &["three"]).await?;
+    fresh.clock.advance(Duration::from_secs(600));
     assert_eq!(read_stream(&store, "b-1").await?.types(), ["two", "three"]);
+
+    // What was kept for being the newest goes on being there once everything is kept.
+    store.append(retention("c-1", by_age)).await?;
+    write(&store, "c-1", &["one"]).await?;
+    fresh.clock.advance(Duration::from_secs(600));
+    store.append(retention("c-1", Retention::default())).await?;
+    write(&store, "c-1", &["two"]).await?;
+    assert_eq!(read_stream(&store, "c-1").await?.types(), ["one", "two"]);
     Ok(())
 }
 
