@@ -209,16 +209,6 @@ impl EncodedEvent {
         &self.bytes
     }
 
-    /// Returns the event's id.
-    pub fn id(&self) -> Uuid {
-        id_of(&self.bytes)
-    }
-
-    /// Tells whether it carries the whole state of its stream.
-    pub fn carries_state(&self) -> bool {
-        self.bytes.get(5).is_some_and(|flags| flags & STATE != 0)
-    }
-
     /// Turns the record into a recorded event, as a reader would see it.
     pub fn into_recorded(self) -> RecordedEvent {
         RecordedEvent { bytes: self.bytes.into() }
@@ -268,11 +258,6 @@ fn set_long_header(record: &mut [u8], event: &EventData, texts: [&str; 5], (tags
     set(record, 76, &len32(tags));
     set(record, 80, &len32(metadata));
     set(record, 84, &len32(event.payload.len()));
-}
-
-/// Returns the id in the bytes of a record.
-fn id_of(record: &[u8]) -> Uuid {
-    Uuid::from_bytes(array(record, if record.get(4) == Some(&SHORT) { 32 } else { 48 }))
 }
 
 /// Where the event of a record stands, read from the record's bytes alone.
@@ -375,7 +360,7 @@ impl RecordedEvent {
 
     /// Returns the event's own id.
     pub fn id(&self) -> Uuid {
-        id_of(&self.bytes)
+        Uuid::from_bytes(array(&self.bytes, if self.is_short() { 32 } else { 48 }))
     }
 
     /// Returns its place in the log.

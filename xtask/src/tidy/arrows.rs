@@ -34,6 +34,7 @@ const ARROWS: &[Arrows] = &[
     Arrows { package: EXAMPLES, normal: &[FACADE], dev: &[TESTKIT] },
     Arrows { package: SERVER, normal: &[FACADE, EXAMPLES], dev: &[TESTKIT] },
     Arrows { package: "ledgerstone-fuzz", normal: &[CORE, ENGINE, LOG, STORES, SERVER], dev: &[] },
+    Arrows { package: "ledgerstone-peers", normal: &[CORE, STORES], dev: &[] },
     Arrows { package: "xtask", normal: &[], dev: &[] },
     // It lives outside the workspace, and drives the built server from outside.
     Arrows { package: "ledgerstone-umadb", normal: &[], dev: &[] },

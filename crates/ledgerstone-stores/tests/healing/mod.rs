@@ -1,5 +1,7 @@
 //! Damage to the files of a `file:` store while it is open: found by itself, and healed where it can be.
 
+#![expect(clippy::expect_used, reason = "a panic in a test is its report")]
+
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
