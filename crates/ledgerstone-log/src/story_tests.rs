@@ -305,7 +305,7 @@ impl Story {
             group.push(put);
         }
         let committed = appender.commit();
-        if self.seed % 4 != 0 {
+        if !self.seed.is_multiple_of(4) {
             appender.publish();
         }
         self.check_watermark(&reader);

@@ -131,7 +131,7 @@ fn a_merge_that_meets_damage_makes_the_index_again() {
     story.open();
     for _ in 0..400 {
         story.commit();
-        if story.stats.commits % 7 == 0 {
+        if story.stats.commits.is_multiple_of(7) {
             damage_indexes(&story.disk);
         }
     }
