@@ -155,7 +155,8 @@ mod tests {
             let extent = extent(&*disk, true).expect("read").expect("a log");
             let before = disk.names().expect("names");
             let (reader, mut follower) =
-                super::open_read_only(std::sync::Arc::clone(&disk), story.options(), &extent).expect("opened");
+                super::open_read_only(std::sync::Arc::clone(&disk), story.options(), &extent)
+                    .expect("opened");
             story.check_read(&reader);
             for _ in 0..12 {
                 story.commit();
