@@ -178,11 +178,15 @@ pub fn has_files(locator: &Locator) -> bool {
     stores::has_files(locator)
 }
 
-/// Tells whether a locator names files that are not there, or a folder with nothing in it.
+/// Tells whether a locator names files that are not there, or a folder that holds no store.
 pub fn is_missing(locator: &Locator) -> bool {
-    let is_empty = |path: &Path| path.read_dir().is_ok_and(|mut entries| entries.next().is_none());
     let path = Path::new(locator.place());
-    has_files(locator) && !locator.place().is_empty() && (!path.exists() || is_empty(path))
+    // A folder of somebody else's files is not written to by who only looks.
+    let holds_nothing = || {
+        let parts = ["documents.db", "log", "log.restoring", "restoring"];
+        locator.scheme() == "file" && path.is_dir() && !parts.iter().any(|part| path.join(part).exists())
+    };
+    has_files(locator) && !locator.place().is_empty() && (!path.exists() || holds_nothing())
 }
 
 /// Refuses what only the process that holds a store can do.

@@ -10,6 +10,7 @@ use super::{Desk, account, number};
 pub(super) fn add(trials: &mut Trials) {
     trials.add("cli::a_folder_is_imported_into_exported_and_restored", restored);
     trials.add("cli::a_damaged_segment_is_named_and_nothing_is_made_up", damaged);
+    trials.add("cli::a_folder_of_other_files_is_left_alone_by_who_only_looks", of_others);
     trials.add("cli::a_folder_with_a_half_restore_is_refused_until_it_is_done_again", half);
     trials.add("cli::a_folder_without_its_indexes_makes_them_again", without_indexes);
 }
@@ -77,6 +78,20 @@ async fn damaged() -> CaseResult {
     let read = desk.run(&["events", "read"]);
     read.failed(7, "LS0006");
     assert!(read.err.contains(&name), "{}", read.err);
+    Ok(())
+}
+
+async fn of_others() -> CaseResult {
+    let mut desk = Desk::new();
+    desk.store = "file:data".to_owned();
+    fs::create_dir(desk.path("data"))?;
+    desk.write("data/sales.csv", "a,b\n");
+    desk.run(&["events", "read"]).failed(4, "LS0033");
+    desk.run(&["streams", "list"]).failed(4, "LS0033");
+    desk.run(&["doctor"]);
+    assert_eq!(fs::read_dir(desk.path("data"))?.count(), 1);
+    desk.done(&["events", "append", "a-1", "Counted", "1"]);
+    desk.done(&["events", "read"]);
     Ok(())
 }
 
