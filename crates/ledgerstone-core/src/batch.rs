@@ -42,7 +42,7 @@ impl Append {
 /// Fails a batch if events that match a query stand after a position: a dynamic consistency boundary.
 ///
 /// It looks at application events of the batch's tenant, and does not see events that were removed,
-/// except by a [`unique`](crate::tag::Tag::unique) tag, which holds on.
+/// except by a [`unique`](crate::tag::Tag::unique) tag, which holds until it is released.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppendCondition {
     /// The events that must not be there.
