@@ -2,6 +2,8 @@
 
 #![cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "only a store on disk needs all of it"))]
 
+#[cfg(test)]
+mod alike;
 mod backend;
 mod backup;
 mod commit_queue;

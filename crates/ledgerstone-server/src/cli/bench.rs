@@ -13,7 +13,7 @@ use crate::compose::open_own;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// Measure what this build does on this machine.
+/// Measure what this build does on this machine with the store that it has unless told.
 #[derive(Debug, Args)]
 pub(super) struct Bench {
     /// How many windows each workload gets
@@ -32,7 +32,7 @@ impl Bench {
             .ok_or_else(|| Failure::usage("a bench needs at least one window of some length"))?;
         let folder = tempfile::Builder::new().prefix("ledgerstone-bench-").tempdir();
         let folder = folder.map_err(|error| Failure::io("a temporary folder", &error))?;
-        let locator: Locator = format!("sqlite:{}", folder.path().join("bench.db").display()).parse()?;
+        let locator: Locator = format!("file:{}", folder.path().display()).parse()?;
         let opened = open_own(&session.settings.with_store(locator)).await?;
         let events = || Arc::clone(&opened.backend.events);
         let workloads = vec![concurrent_singles(events(), 64), batches(events(), 1_000), read_all(events())];

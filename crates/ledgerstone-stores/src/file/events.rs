@@ -39,6 +39,17 @@ impl FileEvents {
         clock: Arc<dyn Clock>,
         options: Options,
     ) -> Result<(GroupCommit<Self>, Arc<Shared>), BackendError> {
+        let (events, writer) = Self::halves(disk, clock, options)?;
+        let shared = Arc::clone(&events.shared);
+        Ok((GroupCommit::new(Arc::new(events), writer)?, shared))
+    }
+
+    /// Opens the log as the half that reads and the one that writes.
+    pub(super) fn halves(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        options: Options,
+    ) -> Result<(Self, Writer), BackendError> {
         let Opened { reader, appender, report } =
             ledgerstone_log::open(disk, options).map_err(failed("open"))?;
         if let Some(cut) = &report.cut {
@@ -47,8 +58,7 @@ impl FileEvents {
         let removals = removals(&reader, &clock).map_err(failed("open"))?;
         let shared = Arc::new(Shared { reader, clock, removals: RwLock::new(removals) });
         let writer = Writer::new(Arc::clone(&shared), appender);
-        let events = GroupCommit::new(Arc::new(Self { shared: Arc::clone(&shared) }), writer)?;
-        Ok((events, shared))
+        Ok((Self { shared }, writer))
     }
 }
 

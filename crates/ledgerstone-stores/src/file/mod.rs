@@ -1,5 +1,7 @@
 //! The `file` store: events in the log engine, documents in SQLite beside it, in one folder.
 
+#[cfg(test)]
+mod alike_tests;
 mod backup;
 mod beside;
 mod events;
@@ -28,7 +30,7 @@ pub use events::FileEvents;
 
 use crate::backend::{Adapter, Backend, Closing, Resources, check_parameters, misplaced};
 use crate::file::beside::{check_log, has_log, remember_log};
-use crate::file::failure::{BACKEND, failed};
+use crate::file::failure::{BACKEND, failed, of_folder};
 use crate::file::restore::{FileRestore, check_restored};
 use crate::file::upkeep::FileUpkeep;
 use crate::group_commit::GroupCommit;
@@ -174,7 +176,8 @@ fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, Backen
         tracing::warn!(folder = %folder.display(), "the documents are missing; read models are built anew");
     }
     // Its lock is that of the whole folder.
-    let database = Database::open(&documents(&folder))?;
+    let beside = documents(&folder);
+    let database = Database::open(&beside).map_err(of_folder(&folder, &beside))?;
     check_restored(&folder)?;
     check_log(&database, &folder)?;
     let ownership = database.ownership().cloned();

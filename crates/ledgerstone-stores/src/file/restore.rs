@@ -9,7 +9,7 @@ use ledgerstone_core::{
 };
 use ledgerstone_log::{Appender, CommitError, Entry, LogReader, NewEvent, Opened, Options, RealDisk, id_key};
 
-use crate::file::failure::{BACKEND, failed};
+use crate::file::failure::{BACKEND, failed, of_folder};
 use crate::file::recover::recovering;
 use crate::file::{documents, log};
 use crate::ownership::io_failure;
@@ -55,7 +55,8 @@ impl FileRestore {
     /// Opens a folder, or makes it, and takes out what a restore before left half done; it blocks.
     pub(crate) fn open(folder: &Path) -> Result<Self, BackendError> {
         // Its lock is that of the whole folder.
-        let database = Database::open(&documents(folder))?;
+        let beside = documents(folder);
+        let database = Database::open(&beside).map_err(of_folder(folder, &beside))?;
         if recovering(folder).exists() {
             check_restored(folder)?;
         }
