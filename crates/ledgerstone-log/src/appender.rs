@@ -28,6 +28,10 @@ use crate::watermark::{Publisher, Watermark};
 pub(crate) const PARTIAL: &str = ".partial";
 /// How many bytes of what a segment takes over stand in one frame, roughly.
 const PART_BYTES: usize = 1024 * 1024;
+/// How many zeros are written ahead of small commits at once.
+const AHEAD_BYTES: usize = if cfg!(test) { 512 } else { 1024 * 1024 };
+/// A commit is small that has no more bytes than this.
+const SMALL_BYTES: usize = AHEAD_BYTES / 4;
 
 /// Why a group of batches was not made durable.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +61,9 @@ pub struct Appender {
     scrubber: Scrubber,
     publisher: Publisher,
     active: Active,
+    /// Up to where zeros were written ahead into the active segment.
+    filled: u64,
+    zeros: Vec<u8>,
     /// Which log new segments belong to.
     identity: LogIdentity,
     /// The bytes of the batches since the last commit.
@@ -102,8 +109,11 @@ impl Appender {
         let written = *shared.durable.read();
         let identity = shared.identity;
         let publisher = Publisher::open(&*shared.disk);
+        let zeros = vec![0; if shared.options.presized { AHEAD_BYTES } else { 0 }];
         let mut appender = Self {
             identity,
+            filled: 0,
+            zeros,
             shared,
             indexer,
             scrubber,
@@ -326,6 +336,10 @@ impl Appender {
             let error = LogError::disk("writing", &segment.name)(error);
             return Err(self.cut(end, error));
         }
+        let end = end + self.buffer.len() as u64;
+        if self.buffer.len() <= SMALL_BYTES && end > self.filled {
+            self.filled = end + fill(&*open.file, end, &self.zeros, self.shared.options.segment_bytes);
+        }
         if let Err(error) = open.file.sync() {
             self.broken = true;
             return Err(CommitError::Indeterminate(LogError::disk("syncing", &segment.name)(error)));
@@ -336,6 +350,7 @@ impl Appender {
     /// Cuts away what a failed write may have left; if that fails as well, the segment is given up.
     fn cut(&mut self, end: u64, error: LogError) -> CommitError {
         let file = &self.active.open.file;
+        self.filled = 0;
         if file.set_size(end).and_then(|()| file.sync()).is_ok() {
             return CommitError::Refused(error);
         }
@@ -408,6 +423,7 @@ impl Appender {
             }
         };
         self.broken = false;
+        self.filled = 0;
         let old = std::mem::replace(&mut self.active, next);
         self.shared.segments.write().push(Arc::clone(&self.active.segment));
         self.shared.index.write().push_tail(Arc::clone(&self.active.tail));
@@ -415,6 +431,17 @@ impl Appender {
         self.indexer.closed(&self.shared, old);
         Ok(())
     }
+}
+
+/// Writes zeros behind the end, up to where the segment will grow, and returns how many.
+///
+/// A sync of bytes whose place on the disk was found before is one step; else the file system notes the place
+/// too. Large commits do not gain by it, so that a log that is loaded is not written twice.
+fn fill(file: &dyn DiskFile, end: u64, zeros: &[u8], segment_bytes: u64) -> u64 {
+    let room = usize::try_from(segment_bytes.saturating_sub(end)).unwrap_or(usize::MAX);
+    let zeros = zeros.get(..room.min(zeros.len())).unwrap_or_default();
+    // Where there is no room for them, there may be for the next commit.
+    if zeros.is_empty() || file.write_at(end, zeros).is_err() { 0 } else { zeros.len() as u64 }
 }
 
 /// Cuts off the zeros that were to be written; they mean nothing, so it does not matter if that fails.
