@@ -215,9 +215,15 @@ impl LogReader {
         self.shared.read_stretch(log, range, forwards, page, patience)
     }
 
-    /// Says that these records will be read, so that the disk can fetch them together.
-    pub fn will_read(&self, log: LogKind, positions: impl Iterator<Item = u64>) -> Result<(), LogError> {
-        self.shared.will_read(log, positions)
+    /// Says that these records will be read, so that the disk can fetch them together; without patience it leaves
+    /// out those of segments that would have to be opened.
+    pub fn will_read(
+        &self,
+        log: LogKind,
+        positions: impl Iterator<Item = u64>,
+        patience: Patience,
+    ) -> Result<(), LogError> {
+        self.shared.will_read(log, positions, patience)
     }
 
     /// Returns when the first event from a position on, up to `high`, was recorded.

@@ -147,9 +147,12 @@ impl Places {
         if !sound || places.len() != (application.checked_add(system)?).checked_mul(4)? {
             return None;
         }
-        let mut places = places.chunks_exact(4).map(|place| u32_at(place, 0));
-        let application = places.by_ref().take(application).collect();
-        Some(Self { before, application, system: places.collect() })
+        let (application, system) = places.split_at_checked(4 * application)?;
+        let numbers = |bytes: &[u8]| {
+            let (places, _) = bytes.as_chunks();
+            places.iter().map(|place| u32::from_le_bytes(*place)).collect()
+        };
+        Some(Self { before, application: numbers(application), system: numbers(system) })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::shared::Shared;
 /// How many bytes of one record are read at first; most are smaller.
 const FIRST_READ: usize = 16 * 1024;
 /// How many bytes of a stretch are read at once.
-const CHUNK: usize = 1024 * 1024;
+const CHUNK: usize = 256 * 1024;
 
 /// Whether a reader waits for the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,15 +122,20 @@ impl Shared {
         Ok(None)
     }
 
-    /// Says that these records will be read, so that the disk can fetch them together.
+    /// Says that these records will be read, so that the disk can fetch them together; without patience it leaves
+    /// out those of segments that would have to be opened.
     pub(crate) fn will_read(
         &self,
         log: LogKind,
         positions: impl Iterator<Item = u64>,
+        patience: Patience,
     ) -> Result<(), LogError> {
         for position in positions {
             let Some((segment, _)) = self.segment_of(log, position) else { continue };
-            let open = self.warm(&segment, true)?;
+            let open = match self.warm(&segment, patience == Patience::Wait) {
+                Err(LogError::WouldWait) => continue,
+                open => open?,
+            };
             let places = open.places.read();
             let Some(place) = places.find(log, position) else { continue };
             let next = places.next_after(log, position).map_or(segment.end(), u64::from);

@@ -20,6 +20,8 @@ pub(crate) struct Segment {
     /// Where what is durable ends.
     end: AtomicU64,
     open: Mutex<Option<Arc<OpenSegment>>>,
+    /// Held by who loads the table, so that those who come meanwhile wait for it rather than load it too.
+    loading: Mutex<()>,
     /// Whether it stays open, because its name is about to be another file's.
     pinned: AtomicBool,
 }
@@ -36,7 +38,8 @@ impl Segment {
     pub(crate) fn closed(header: SegmentHeader, end: u64) -> Self {
         let name = segment_name(header.number);
         let pinned = AtomicBool::new(false);
-        Self { header, name, end: AtomicU64::new(end), open: Mutex::new(None), pinned }
+        let (open, loading) = (Mutex::new(None), Mutex::new(()));
+        Self { header, name, end: AtomicU64::new(end), open, loading, pinned }
     }
 
     /// Takes a segment that is open and stays so while it grows.
@@ -82,6 +85,10 @@ impl Segment {
 
     /// Opens the file and loads the table, or makes it from the segment; it waits for the disk.
     pub(crate) fn open(&self, disk: &dyn Disk) -> Result<Arc<OpenSegment>, LogError> {
+        if let Some(open) = self.opened() {
+            return Ok(open);
+        }
+        let _loading = self.loading.lock();
         if let Some(open) = self.opened() {
             return Ok(open);
         }

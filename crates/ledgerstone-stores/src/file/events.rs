@@ -21,6 +21,9 @@ use crate::file::writer::Writer;
 use crate::group_commit::{GroupCommit, IndexTerms, ReadLog};
 use crate::removals::Removals;
 
+/// How often it is looked whether the disk is done, before a thread waits for it: each look takes some microseconds.
+const GLANCES: u32 = 16;
+
 /// The reading half of the events; group commit adds the writing half.
 #[derive(Debug)]
 pub struct FileEvents {
@@ -155,15 +158,13 @@ impl Next {
             Self::End => return None,
             Self::Begin(shared, mut reading) => {
                 // Little that is in memory is read sooner here than anywhere else.
-                let at_once = reading.is_selective().then(|| reading.frame(&shared, Patience::OnlyCached));
+                let at_once = match reading.is_selective() {
+                    true => read_here(&shared, &mut reading).await,
+                    false => Err(LogError::WouldWait),
+                };
                 let read = match at_once {
-                    None | Some(Err(LogError::WouldWait)) => {
-                        if at_once.is_some() {
-                            reading.announce(&shared);
-                        }
-                        joined(read_ahead(Arc::clone(&shared), reading).await)
-                    }
-                    Some(read) => read.map(|frame| (frame, reading)).map_err(failed("read")),
+                    Err(LogError::WouldWait) => joined(read_ahead(Arc::clone(&shared), reading).await),
+                    read => read.map(|frame| (frame, reading)).map_err(failed("read")),
                 };
                 (shared, read)
             }
@@ -180,6 +181,23 @@ impl Next {
             (frame, Self::Ahead(shared, ahead))
         }))
     }
+}
+
+/// Reads a frame on the caller's own thread, or fails with [`LogError::WouldWait`].
+///
+/// What is not in memory the disk is told to fetch, and others have their turn meanwhile: a fast disk is done
+/// before a thread that waits for it would have been woken.
+async fn read_here(shared: &Shared, reading: &mut Reading) -> Result<Frame, LogError> {
+    let mut read = reading.frame(shared, Patience::OnlyCached);
+    for _ in 0..GLANCES {
+        if !matches!(read, Err(LogError::WouldWait)) {
+            break;
+        }
+        reading.announce(shared);
+        tokio::task::yield_now().await;
+        read = reading.frame(shared, Patience::OnlyCached);
+    }
+    read
 }
 
 fn read_ahead(shared: Arc<Shared>, mut reading: Box<Reading>) -> JoinHandle<FrameRead> {

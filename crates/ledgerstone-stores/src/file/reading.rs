@@ -22,13 +22,15 @@ pub(crate) struct Reading {
     narrowed: bool,
     /// Whether the disk was told what will be looked up next.
     announced: bool,
+    /// The first of the events that the disk was told of last.
+    fetched: Option<u64>,
     /// Below this position the one stream that is read has lost everything.
     removed_below: u64,
 }
 
 impl Reading {
     pub(crate) fn new(cursor: Cursor) -> Self {
-        Self { cursor, narrowed: false, announced: false, removed_below: 0 }
+        Self { cursor, narrowed: false, announced: false, fetched: None, removed_below: 0 }
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -61,6 +63,7 @@ impl Reading {
     /// wait for it.
     pub(crate) fn announce(&mut self, shared: &Shared) {
         if self.narrowed
+            && !self.announced
             && !self.cursor.is_done()
             && let Some(source) = self.plan(shared)
         {
@@ -146,7 +149,7 @@ impl Reading {
 
     /// Reads up to so many of the events that the plan names next; tells whether there are no more.
     fn find(
-        &self,
+        &mut self,
         shared: &Shared,
         patience: Patience,
         (source, key, walk): (&mut Source, &mut u64, Walk),
@@ -167,7 +170,7 @@ impl Reading {
             list.push(position);
         }
         if patience == Patience::Wait && candidates.len() > 1 {
-            shared.reader.will_read(log, candidates.iter().copied())?;
+            self.fetch(shared, patience, &candidates)?;
         }
         for position in &candidates {
             if found.page.is_full() {
@@ -177,9 +180,22 @@ impl Reading {
                 }
                 return Ok(false);
             }
-            shared.reader.read(log, Position(*position), &mut found.page, patience)?;
+            let read = shared.reader.read(log, Position(*position), &mut found.page, patience);
+            if matches!(read, Err(LogError::WouldWait)) {
+                self.fetch(shared, patience, &candidates)?;
+            }
+            read?;
         }
         Ok(ended)
+    }
+
+    /// Tells the disk which events are read next, once.
+    fn fetch(&mut self, shared: &Shared, patience: Patience, events: &[u64]) -> Result<(), LogError> {
+        let first = events.first().copied();
+        if std::mem::replace(&mut self.fetched, first) == first {
+            return Ok(());
+        }
+        shared.reader.will_read(self.cursor.selection.log, events.iter().copied(), patience)
     }
 
     /// Passes events that are known to be removed without having been read.

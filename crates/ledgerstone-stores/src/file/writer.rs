@@ -102,7 +102,7 @@ impl Writer {
 
     fn sees(&self, tenant: &Tenant, query: &Query, event: &RecordedEvent, now: Timestamp) -> bool {
         let removal = event.stream().map(|stream| self.removal(event.tenant(), stream)).unwrap_or_default();
-        event.tenant() == tenant.as_str() && condition_sees(query, event, is_removed(event, removal, now))
+        tenant.is(event.tenant()) && condition_sees(query, event, is_removed(event, removal, now))
     }
 
     /// Finds where a stream stands by its newest event.
@@ -123,8 +123,7 @@ impl Writer {
             log,
             |planner| Some(planner.list(term)),
             |event| {
-                let is_of_stream =
-                    event.tenant() == tenant.as_str() && event.stream() == Some(stream.as_str());
+                let is_of_stream = tenant.is(event.tenant()) && event.stream() == Some(stream.as_str());
                 if is_of_stream && let Some(revision) = event.revision() {
                     state = StreamState::At(revision);
                 }
@@ -187,7 +186,7 @@ impl Ledger for Writer {
         let Some(position) = position.map_err(failed("look up"))? else { return Ok(None) };
         let event = self.appender.record(log, Position(position)).map_err(failed("look up"))?;
         let is_it = |event: &RecordedEvent| {
-            event.tenant() == tenant.as_str()
+            tenant.is(event.tenant())
                 && event.stream() == Some(stream.as_str())
                 && event.revision() == Some(revision)
         };
@@ -207,7 +206,7 @@ impl Ledger for Writer {
             let event = self.appender.record(log, Position(position)).map_err(failed("look up an id"))?;
             if let Some(event) = event
                 && event.id() == id
-                && event.tenant() == tenant.as_str()
+                && tenant.is(event.tenant())
             {
                 return Ok(Some(event));
             }

@@ -190,7 +190,7 @@ impl Ledger for State {
         let found = newer.find(|event| {
             let removal = event.stream().map(|stream| self.removal(event.tenant(), stream));
             let removed = is_removed(event, removal.unwrap_or_default(), now);
-            event.tenant() == tenant.as_str() && condition_sees(query, event, removed)
+            tenant.is(event.tenant()) && condition_sees(query, event, removed)
         });
         Ok(found.map(RecordedEvent::position))
     }

@@ -57,7 +57,7 @@ impl Ledger for Writer {
             return Ok(None);
         };
         let event = self.record(log, position)?;
-        let is_it = event.tenant() == tenant.as_str()
+        let is_it = tenant.is(event.tenant())
             && event.stream() == Some(stream.as_str())
             && event.revision() == Some(revision);
         Ok(is_it.then_some(event))
@@ -78,7 +78,7 @@ impl Ledger for Writer {
         self.ids.find(&self.connection, key, &mut places)?;
         for (log, position) in places {
             let event = self.record(log, position)?;
-            if event.id() == id && event.tenant() == tenant.as_str() {
+            if event.id() == id && tenant.is(event.tenant()) {
                 return Ok(Some(event));
             }
         }
@@ -162,8 +162,7 @@ impl Writer {
             walk,
             |planner| Some(planner.list(Key::Stream(term))),
             |event| {
-                let is_of_stream =
-                    event.tenant() == tenant.as_str() && event.stream() == Some(stream.as_str());
+                let is_of_stream = tenant.is(event.tenant()) && event.stream() == Some(stream.as_str());
                 if is_of_stream && let Some(revision) = event.revision() {
                     state = StreamState::At(revision);
                 }
@@ -211,7 +210,7 @@ impl Writer {
 
     fn sees(&self, tenant: &Tenant, query: &Query, event: &RecordedEvent, now: Timestamp) -> bool {
         let removal = event.stream().map(|stream| self.removal(event.tenant(), stream)).unwrap_or_default();
-        event.tenant() == tenant.as_str() && condition_sees(query, event, is_removed(event, removal, now))
+        tenant.is(event.tenant()) && condition_sees(query, event, is_removed(event, removal, now))
     }
 
     fn put_tenant(&self, tenant: &Tenant) -> Result<(), BackendError> {
