@@ -5,7 +5,9 @@
  *                      "write 7": the seventh write fails with EIO; "full 7": with ENOSPC, and every
  *                      later one too; "half 7": half of it is written before it fails with EIO;
  *                      "dead 7": from the seventh write on every write, sync and renaming fails with
- *                      EIO; "name 7": the seventh renaming fails with EIO
+ *                      EIO; "name 7": the seventh renaming fails with EIO; "frozen 7": the seventh
+ *                      write and those behind it fail with EROFS, and renamings meanwhile, until the
+ *                      disk takes writes again
  * FAILING_DISK_COUNT   a file that gets "SYNCS WRITES RENAMINGS AGAIN" when the process ends, AGAIN
  *                      being the writes and syncs of a segment of a log after a sync of it had failed
  */
@@ -81,11 +83,24 @@ static long fault(const char *kind) {
     return atol(given + length + 1);
 }
 
+/* How many writes a disk refuses that turned read-only for a while. */
+#define FROZEN 40
+
+/* Tells whether the disk takes no writes for a while. */
+static int frozen(long number) {
+    long first = fault("frozen");
+    return first > 0 && number >= first && number < first + FROZEN;
+}
+
 static enum verdict judge_write(int fd) {
     if (!counts(fd)) return GO_ON;
     long number = atomic_fetch_add(&writes, 1) + 1;
     if (fault("full") > 0 && number >= fault("full")) {
         errno = ENOSPC;
+        return FAIL;
+    }
+    if (frozen(number)) {
+        errno = EROFS;
         return FAIL;
     }
     errno = EIO;
@@ -167,6 +182,10 @@ int ftruncate64(int fd, off_t length) {
 }
 
 int rename(const char *from, const char *to) {
+    if (inside(from) && frozen(atomic_load(&writes))) {
+        errno = EROFS;
+        return -1;
+    }
     if (inside(from) && (atomic_fetch_add(&names, 1) + 1 == fault("name") || dead())) {
         errno = EIO;
         return -1;

@@ -16,7 +16,7 @@ use crate::store::{Scheme, Store};
 /// The library that makes writes and syncs fail; see there what it understands.
 const SOURCE: &str = include_str!("../faults/failing_disk.c");
 /// What can go wrong.
-const KINDS: [&str; 6] = ["sync", "write", "half", "full", "name", "dead"];
+const KINDS: [&str; 7] = ["sync", "write", "half", "full", "name", "dead", "frozen"];
 /// How many single appends are tried on a failing disk.
 const APPENDS: u64 = 24;
 
@@ -220,7 +220,7 @@ mod tests {
         fs::write(&file, "{\"id\":\"a\"}\n").unwrap();
         let expected = [serde_json::json!({ "id": "a" })];
         let imports =
-            |script: &str| disk.imports(&Product::script(script), &file, &expected, 8, &mut Dice(3));
+            |script: &str| disk.imports(&Product::script(script), &file, &expected, 8, &mut Dice(2));
         let error = imports(boastful).unwrap_err();
         assert!(error.to_string().contains("said it was done"), "{error:#}");
         imports(&boastful.replace("; exit 0", "")).unwrap();

@@ -146,6 +146,7 @@ struct Stats {
     refused: u64,
     indeterminate: u64,
     cuts: u64,
+    frozen: u64,
 }
 
 impl Story {
@@ -456,6 +457,12 @@ impl Story {
 
     fn plan_fault(&mut self) {
         use Operation::{Create, Rename, SetSize, Sync, SyncNames, Write};
+        if self.dice.one_in(6) {
+            self.trace.push("the disk turns read-only".to_owned());
+            self.stats.frozen += 1;
+            self.disk.set_read_only(true);
+            return;
+        }
         let operation = [Write, Sync, Create, Rename, SetSize, SyncNames][self.dice.below(6) as usize];
         let cause = [Cause::Io, Cause::Full][self.dice.below(2) as usize];
         let fault =
@@ -613,6 +620,7 @@ fn whatever_the_disk_does_the_log_holds_what_it_acknowledged_and_nothing_in_part
         all.refused += story.stats.refused;
         all.indeterminate += story.stats.indeterminate;
         all.cuts += story.stats.cuts;
+        all.frozen += story.stats.frozen;
         all.moved += story.stats.moved;
         all.scavenged += story.stats.scavenged;
         all.stubs += story.stats.stubs;
@@ -620,7 +628,7 @@ fn whatever_the_disk_does_the_log_holds_what_it_acknowledged_and_nothing_in_part
     }
     println!("{stories} stories from {first}: {all:?}");
     if stories >= 300 {
-        assert!(all.indeterminate > 0 && all.refused > 0 && all.cuts > 0, "{all:?}");
+        assert!(all.indeterminate > 0 && all.refused > 0 && all.cuts > 0 && all.frozen > 0, "{all:?}");
         assert!(all.scavenged > 0 && all.stubs > 0 && all.broken_scavenges > 0, "{all:?}");
         assert!(all.moved > 0, "{all:?}");
     }

@@ -57,6 +57,30 @@ fn indexes_that_are_gone_are_made_again() {
 }
 
 #[test]
+fn a_log_whose_disk_turns_read_only_reads_on_and_writes_again_once_it_recovers() {
+    let mut story = several_segments();
+    story.open();
+    story.commit();
+    let before = story.stats;
+    // A row of numbers by which the power does not fail meanwhile.
+    story.dice = Dice(3);
+    story.disk.set_read_only(true);
+    for _ in 0..5 {
+        story.commit();
+        // What nobody was told of is not there, as far as readers know.
+        story.check();
+    }
+    let refused = |stats: Stats| stats.refused + stats.indeterminate;
+    assert_eq!((story.stats.commits, refused(story.stats)), (before.commits, refused(before) + 5));
+    story.disk.set_read_only(false);
+    story.commit();
+    assert_eq!(story.stats.commits, before.commits + 1, "{:?}", story.trace.last());
+    story.check();
+    story.reopen();
+    story.check();
+}
+
+#[test]
 fn a_segment_whose_sync_failed_is_never_written_to_again_not_even_when_the_log_is_closed() {
     let mut story = Story::begin(5);
     story.open();
