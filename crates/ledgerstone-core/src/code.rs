@@ -99,6 +99,8 @@ codes! {
     TruncationRefused = "LS0034", "the stream may not be truncated there";
     /// A backup is incomplete, damaged, or of another log.
     BackupUnusable = "LS0035", "the backup cannot be used";
+    /// Somebody stopped a command before it was done.
+    Interrupted = "LS0036", "the command was interrupted";
 }
 
 impl fmt::Display for Code {

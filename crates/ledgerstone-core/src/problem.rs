@@ -38,6 +38,17 @@ pub struct Problem {
     pub members: Map<String, Value>,
 }
 
+/// How many bytes a detail has at most: what somebody sent may be part of it.
+const DETAIL_BYTES: usize = 2_000;
+
+fn shortened(mut detail: String) -> String {
+    if detail.len() > DETAIL_BYTES {
+        detail.truncate(detail.floor_char_boundary(DETAIL_BYTES));
+        detail.push('…');
+    }
+    detail
+}
+
 impl Problem {
     /// The media type of the document.
     pub const MEDIA_TYPE: &'static str = "application/problem+json";
@@ -48,7 +59,7 @@ impl Problem {
             type_uri: format!("/errors/{code}"),
             title: code.title().to_owned(),
             status: status(kind, code),
-            detail: detail.into(),
+            detail: shortened(detail.into()),
             code: code.as_str().to_owned(),
             kind: kind.as_str().to_owned(),
             retryable: kind.is_retryable(),
@@ -305,6 +316,13 @@ mod tests {
         let text = serde_json::to_string(&Problem::from(error)).expect("json");
         let problem: Problem = serde_json::from_str(&text).expect("a problem");
         problem.into_append_error("append")
+    }
+
+    #[test]
+    fn what_somebody_sent_is_not_sent_back_whole() {
+        let problem = Problem::invalid("ü".repeat(1_000_000));
+        assert!(problem.detail.len() < DETAIL_BYTES + 10 && problem.detail.ends_with('…'));
+        assert_eq!(Problem::invalid("short").detail, "short");
     }
 
     #[test]

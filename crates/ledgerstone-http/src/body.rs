@@ -1,15 +1,21 @@
 //! Request bodies, read up to a limit.
 
+use std::time::Duration;
+
 use axum::body::Body;
-use axum::http::HeaderMap;
 use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderMap, StatusCode};
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt as _;
 use ledgerstone_core::{Code, ErrorKind, Problem};
 
 use crate::problem::Failure;
 
-/// Reads a whole body of at most `limit` bytes; a declared length above it is refused before reading.
+/// How long the next piece of a body may take to arrive: who sends none holds a connection that others need.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Reads a whole body of at most `limit` bytes; a declared length above it is refused before reading, and a body
+/// that does not get on for ten seconds is given up.
 pub async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Failure> {
     let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if let Some(given) = declared.filter(|given| *given > limit) {
@@ -34,7 +40,16 @@ pub async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<
 
 async fn next(pieces: &mut axum::body::BodyDataStream) -> Result<Option<Bytes>, Failure> {
     let broken = |error: axum::Error| Problem::invalid(format!("the body did not arrive whole: {error}"));
-    Ok(pieces.try_next().await.map_err(broken)?)
+    let piece = tokio::time::timeout(PATIENCE, pieces.try_next()).await.map_err(|_| stalled())?;
+    Ok(piece.map_err(broken)?)
+}
+
+fn stalled() -> Problem {
+    let seconds = PATIENCE.as_secs();
+    let mut problem =
+        Problem::invalid(format!("nothing more of the body came for {seconds} s; send the request again"));
+    problem.status = StatusCode::REQUEST_TIMEOUT.as_u16();
+    problem
 }
 
 fn within(bytes: Bytes, limit: usize) -> Result<Bytes, Failure> {
@@ -57,5 +72,14 @@ mod tests {
         let whole = read_body(&headers, Body::from("12345"), 5).await.expect("within");
         assert_eq!(whole, "12345");
         assert!(read_body(&headers, Body::from("123456"), 5).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_get_on_is_given_up() {
+        let pieces = futures_util::stream::once(async { Ok::<_, std::io::Error>(Bytes::from_static(b"{")) });
+        let stuck =
+            Body::from_stream(futures_util::StreamExt::chain(pieces, futures_util::stream::pending()));
+        let failure = read_body(&HeaderMap::new(), stuck, 100).await.expect_err("given up");
+        assert_eq!(failure.problem().status, 408);
     }
 }

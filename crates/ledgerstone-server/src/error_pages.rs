@@ -39,6 +39,7 @@ const PAGES: &[(&str, &str)] = &[
     ("LS0033", include_str!("../../../docs/errors/LS0033.md")),
     ("LS0034", include_str!("../../../docs/errors/LS0034.md")),
     ("LS0035", include_str!("../../../docs/errors/LS0035.md")),
+    ("LS0036", include_str!("../../../docs/errors/LS0036.md")),
 ];
 
 /// Returns the page of a code as Markdown.

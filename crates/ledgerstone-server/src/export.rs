@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::StreamExt as _;
-use ledgerstone::core::{EventJson, EventStore, EventStoreError, Frames, LogHead, RecordedEvent, Selection};
+use ledgerstone::core::{
+    EventJson, EventStore, EventStoreError, Frames, Locator, LogHead, RecordedEvent, Selection,
+};
 
 use crate::failure::Failure;
 use crate::log_digest::LogTally;
@@ -34,9 +36,10 @@ impl ExportFile {
     /// Begins a file, which gets its name only once it is whole.
     ///
     /// What stands there already is replaced only if `force` says so, and never if it is no regular file
-    /// or a database.
-    pub fn create(path: &Path, packed: bool, force: bool) -> Result<Self, Failure> {
+    /// or a database; nothing is put among the files of the `store` itself.
+    pub fn create(path: &Path, packed: bool, force: bool, store: &Locator) -> Result<Self, Failure> {
         check_target(path, force)?;
+        check_is_outside(path, store)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let partial = path.with_file_name(format!(".{name}.partial"));
         let file = File::create(&partial).map_err(|error| Failure::io(path.display(), &error))?;
@@ -83,6 +86,21 @@ fn check_target(path: &Path, force: bool) -> Result<(), Failure> {
         return refuse("exists", "name another file, or replace it with --force");
     }
     Ok(())
+}
+
+/// Refuses a file that would stand among those of the store that is exported.
+fn check_is_outside(path: &Path, store: &Locator) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let whole = |path: &Path| path.canonicalize().ok();
+    let inside = whole(Path::new(store.place()))
+        .filter(|store| store.is_dir())
+        .zip(whole(folder))
+        .is_some_and(|(store, folder)| folder.starts_with(store));
+    if !inside {
+        return Ok(());
+    }
+    let message = format!("{} would stand among the files of {store}", path.display());
+    Err(Failure::usage(message).with_help("name a file outside the folder of the store"))
 }
 
 impl Write for ExportFile {

@@ -29,9 +29,16 @@ impl ReadModelDesk {
     /// Takes the read models of a store, and loads them unless a server does.
     pub async fn of(opened: &Opened, tenant: Tenant) -> Result<Self, Failure> {
         if opened.is_read_only {
-            let message = format!("the read models of {} are not read beside its owner", opened.locator);
+            if let Some(owner) = ledgerstone::stores::owner_of(&opened.locator) {
+                let message = format!("{} is in use by process {}", opened.locator, owner.pid);
+                return Err(Failure::new(ErrorKind::Unavailable, Code::Owned, message).with_help(
+                    "read models are read when it has ended; events, export and streams work beside it",
+                ));
+            }
+            let message =
+                format!("the read models of {} are not read in a folder that is only read", opened.locator);
             return Err(Failure::new(ErrorKind::Unavailable, Code::ReadOnly, message).with_help(
-                "go through the owner, or leave --read-only out; events, export and streams work like this",
+                "leave --read-only out where the folder can be written; events, export and streams work like this",
             ));
         }
         let side = match &opened.remote {

@@ -159,7 +159,7 @@ pub(crate) fn io_failure(
             Code::DiskFull,
             format!("no space is left for {at}; make room and try again"),
         ),
-        IoErrorKind::NotADirectory | IoErrorKind::IsADirectory => (
+        IoErrorKind::NotADirectory | IoErrorKind::IsADirectory | IoErrorKind::AlreadyExists => (
             ErrorKind::Misconfigured,
             Code::Locator,
             format!("{at} is not a place for a file or a folder; name another one"),

@@ -119,7 +119,7 @@ pub(super) async fn watched<T: Send + 'static>(
 
 fn ended(what: &str) -> Failure {
     let message = format!("the {what} was interrupted; nothing was changed");
-    Failure::new(ErrorKind::Internal, Code::Internal, message)
+    Failure::new(ErrorKind::Unavailable, Code::Interrupted, message)
         .with_exit(Exit::Interrupted)
         .with_help("run it again")
 }

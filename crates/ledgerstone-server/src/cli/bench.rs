@@ -17,7 +17,7 @@ use crate::failure::Failure;
 #[derive(Debug, Args)]
 pub(super) struct Bench {
     /// How many windows each workload gets
-    #[arg(long, value_name = "COUNT", default_value_t = 5)]
+    #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = windows)]
     windows: usize,
     /// How long a window is
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
@@ -28,8 +28,8 @@ impl Bench {
     pub(super) async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
         let length = Duration::try_from_secs_f64(self.seconds)
             .ok()
-            .filter(|length| !length.is_zero() && self.windows > 0)
-            .ok_or_else(|| Failure::usage("a bench needs at least one window of some length"))?;
+            .filter(|length| !length.is_zero() && length.as_secs() <= 3600)
+            .ok_or_else(|| Failure::usage("a window takes some time, and an hour at most"))?;
         let folder = tempfile::Builder::new().prefix("ledgerstone-bench-").tempdir();
         let folder = folder.map_err(|error| Failure::io("a temporary folder", &error))?;
         let locator: Locator = format!("file:{}", folder.path().display()).parse()?;
@@ -49,4 +49,9 @@ impl Bench {
         }
         Ok(Exit::Done)
     }
+}
+
+fn windows(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (1..=1_000).contains(count));
+    count.ok_or_else(|| "give a number from 1 to 1000".to_owned())
 }

@@ -126,7 +126,7 @@ impl ExportCommand {
         path: &Path,
     ) -> Result<Exported, Failure> {
         let packed = self.gzip || path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
-        let mut file = ExportFile::create(path, packed, self.force)?;
+        let mut file = ExportFile::create(path, packed, self.force, &opened.locator)?;
         let total =
             exporting.selections.iter().filter_map(|selection| selection.up_to).map(|last| last.0).sum();
         let bar = ProgressBar::count(&session.output, "exporting", Some(total));
@@ -156,7 +156,7 @@ impl ExportCommand {
 
 fn interrupted() -> Failure {
     use ledgerstone::core::{Code, ErrorKind};
-    Failure::new(ErrorKind::Internal, Code::Internal, "the export was interrupted; no file was written")
+    Failure::new(ErrorKind::Unavailable, Code::Interrupted, "the export was interrupted; no file was written")
         .with_exit(Exit::Interrupted)
         .with_help("run it again")
 }

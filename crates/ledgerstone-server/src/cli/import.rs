@@ -86,9 +86,9 @@ impl ImportCommand {
         let store = opened.locator.to_string();
         let (summary, outcome) = summary?;
         if let Err(failure) = outcome {
-            // What a bad row stopped is told like what bad rows were left out of.
-            if failure.code() == Code::RowsRejected {
-                account(session, &store, &summary)?;
+            // What a bad row or a full disk stopped is told like what bad rows were left out of.
+            if summary.read > 0 {
+                account(session, &store, &summary, false)?;
             }
             return Err(failure);
         }
@@ -175,20 +175,21 @@ async fn run_import(
     task.await.map_err(anyhow::Error::new)?
 }
 
-fn account(session: &mut Session, store: &str, summary: &Summary) -> Result<(), Failure> {
+/// Tells what was done, and whether every row was looked at.
+fn account(session: &mut Session, store: &str, summary: &Summary, is_whole: bool) -> Result<(), Failure> {
     if session.output.json {
         session.output.document(summary)?;
     } else {
-        tell(session, store, summary)?;
+        tell(session, store, summary, is_whole)?;
     }
     session.output.flush()
 }
 
 fn conclude(session: &mut Session, store: &str, summary: &Summary) -> Result<Exit, Failure> {
-    account(session, store, summary)?;
+    account(session, store, summary, !summary.interrupted)?;
     if summary.interrupted {
         let message = format!("the import was interrupted after {} rows", grouped(summary.read));
-        return Err(Failure::new(ErrorKind::Internal, Code::Internal, message)
+        return Err(Failure::new(ErrorKind::Unavailable, Code::Interrupted, message)
             .with_exit(Exit::Interrupted)
             .with_help("what was recorded is consistent; the same command goes on from there"));
     }
@@ -205,7 +206,7 @@ fn conclude(session: &mut Session, store: &str, summary: &Summary) -> Result<Exi
     Ok(Exit::Done)
 }
 
-fn tell(session: &mut Session, store: &str, summary: &Summary) -> Result<(), Failure> {
+fn tell(session: &mut Session, store: &str, summary: &Summary, is_whole: bool) -> Result<(), Failure> {
     let output = &mut session.output;
     output.line(format!("{} into {store}", summary.source))?;
     let numbers = [
@@ -223,7 +224,7 @@ fn tell(session: &mut Session, store: &str, summary: &Summary) -> Result<(), Fai
         rate => format!(", {} events/s", grouped(rate)),
     };
     output.line(format!("  {:14}{:>12.2} seconds{rate}", "time", summary.seconds))?;
-    if summary.accepted == 0 && summary.already_there > 0 && !summary.interrupted {
+    if summary.accepted == 0 && summary.already_there > 0 && is_whole {
         output.line("nothing new: every valid row had been imported before")?;
     }
     if summary.rules_changed && summary.already_there > 0 {

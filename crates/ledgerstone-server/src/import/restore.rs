@@ -153,7 +153,7 @@ fn continues(log: LogIdentity, origin: Option<LogIdentity>) -> bool {
 
 fn interrupted(rows: u64) -> Failure {
     let message = format!("the restore was interrupted after {rows} events");
-    Failure::new(ErrorKind::Internal, Code::Internal, message)
+    Failure::new(ErrorKind::Unavailable, Code::Interrupted, message)
         .with_exit(Exit::Interrupted)
         .with_help("the same command begins it again; until then nobody can open the store")
 }

@@ -9,6 +9,7 @@ use super::{Desk, account, number};
 
 pub(super) fn add(trials: &mut Trials) {
     trials.add("cli::a_folder_is_imported_into_exported_and_restored", restored);
+    trials.add("cli::an_export_never_goes_among_the_files_of_its_store", outside);
     trials.add("cli::a_damaged_segment_is_named_and_nothing_is_made_up", damaged);
     trials.add("cli::a_folder_of_other_files_is_left_alone_by_who_only_looks", of_others);
     trials.add("cli::a_folder_with_a_half_restore_is_refused_until_it_is_done_again", half);
@@ -59,6 +60,19 @@ async fn restored() -> CaseResult {
     desk.store = origin;
     desk.done(&["events", "append", "b-1", "Counted", "{}"]);
     desk.run(&["import", "--restore", "all.ndjson"]).failed(3, "LS0029");
+    Ok(())
+}
+
+async fn outside() -> CaseResult {
+    let desk = filled();
+    let digest = desk.digest();
+    for inside in ["data/log/000000000001.log", "data/log/x.log", "data/documents.db.lock", "data/../data/x"]
+    {
+        desk.run(&["export", "--to", inside, "--force"]).failed(2, "among the files");
+    }
+    assert!(!desk.path("data/log/x.log").exists());
+    assert_eq!(desk.digest(), digest);
+    desk.done(&["export", "--to", "data.ndjson"]);
     Ok(())
 }
 
