@@ -78,7 +78,7 @@ fn hit(product: &Product, trial: Trial) -> Result<()> {
     Ok(())
 }
 
-/// Returns a seed that was never used before.
+/// Returns a seed that no run before has had: the time in seconds.
 pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs())
 }

@@ -174,7 +174,8 @@ impl Server {
         } else {
             self.process.kill().context("the server could not be killed")?;
         }
-        self.process.wait()?;
+        let status = self.process.wait()?;
+        ensure!(!in_order || status.code().is_some(), "the server died when it was told to stop ({status})");
         Ok(())
     }
 }

@@ -86,13 +86,18 @@ impl Row {
             (Bar::Ratio(_) | Bar::Told, Some(fastest)) => {
                 ours.rates.iter().zip(&fastest.rates).map(|(ours, other)| ours / other.max(1e-9)).collect()
             }
-            _ => ours.rates.clone(),
+            // Nobody else ran.
+            (Bar::Ratio(_) | Bar::Told, None) => Vec::new(),
+            (Bar::AtMost(_), _) => ours.rates.clone(),
         }
     }
 
     /// Tells whether the whole spread lies on the wrong side of the bar.
     pub(crate) fn is_missed(&self) -> bool {
         let judged = self.judged();
+        if judged.is_empty() {
+            return false;
+        }
         match self.bar {
             Bar::Ratio(bar) => judged.iter().all(|ratio| *ratio < bar),
             Bar::AtMost(bar) => judged.iter().all(|value| *value > bar),
@@ -111,14 +116,23 @@ impl Row {
             line.push_str("<br>");
         }
         let verdict = if self.is_missed() { "missed" } else { "held" };
+        if self.judged().is_empty() {
+            line.push_str(" | | not judged |");
+        } else {
+            self.print_verdict(&mut line, verdict)?;
+        }
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{line}")?;
+        out.flush()?;
+        Ok(())
+    }
+
+    fn print_verdict(&self, line: &mut String, verdict: &str) -> Result<()> {
         match self.bar {
             Bar::Ratio(bar) => write!(line, " | {} | {bar} {verdict} |", spread(&self.judged(), false))?,
             Bar::Told => write!(line, " | {} | none |", spread(&self.judged(), false))?,
             Bar::AtMost(bar) => write!(line, " | | at most {bar} {verdict} |")?,
         }
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "{line}")?;
-        out.flush()?;
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use ledgerstone_core::{Heads, LogIdentity};
 
 use crate::disk::Disk;
 use crate::failure::LogError;
-use crate::recovery::follow;
+use crate::recovery::{check_near, follow};
 use crate::scanner::{Found, Scanner};
 use crate::segment::{UNCHECKED, later};
 use crate::segment_header::{SegmentHeader, segment_name, segment_number};
@@ -63,6 +63,7 @@ pub fn extent(disk: &dyn Disk, is_owned: bool) -> Result<Option<Extent>, LogErro
     }
     if !is_owned {
         let chain = follow(disk, &numbers)?.0;
+        chain.last().map_or(Ok(()), |newest| check_near(disk, newest.number))?;
         return chain.last().map(|newest| assemble(&chain, scan(disk, newest)?)).transpose();
     }
     let mark = Watermark::read(disk).map_err(LogError::disk("reading", "the watermark"))?;

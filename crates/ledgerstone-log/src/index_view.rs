@@ -42,6 +42,11 @@ impl Standing {
         self.0.load(Ordering::Acquire) == CONDEMNED
     }
 
+    /// Says that it is to be seen again whether the run is damaged.
+    pub(crate) fn acquit(&self) {
+        self.0.store(0, Ordering::Release);
+    }
+
     /// Says that the run cannot be made again.
     pub(crate) fn give_up(&self) {
         self.0.store(GIVEN_UP, Ordering::Release);

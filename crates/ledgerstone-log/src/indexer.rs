@@ -133,6 +133,10 @@ fn heal(shared: &Shared) {
                 shared.condition.lock().indexes_made_again += 1;
                 tracing::info!(index = run.name, "a damaged index was made again from the log");
             }
+            Err(LogError::Mixed(_)) => {
+                // A segment was replaced meanwhile; whoever looks there next raises the alarm anew.
+                run.standing.acquit();
+            }
             Err(error) => {
                 run.standing.give_up();
                 tracing::error!(
@@ -149,7 +153,8 @@ fn make_again(shared: &Shared, run: &SegmentRun) -> Result<Vec<SegmentRun>, LogE
     let pairs = segments.iter().zip(segments.iter().skip(1));
     let inside = pairs.filter(|(segment, _)| (run.first..=run.last).contains(&segment.header.number));
     let made = inside.map(|(segment, next)| {
-        let file = shared.disk.open(&segment.name).map_err(LogError::disk("opening", &segment.name))?;
+        // Whoever scavenges keeps the file open that readers still use.
+        let file = Arc::clone(&segment.open(&*shared.disk)?.file);
         let tail = index_segment(segment, shared.hasher(), &*file)?;
         write_run(&*shared.disk, segment, &tail, next.header.heads)
     });

@@ -80,6 +80,7 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Option<Recovered>, LogError> {
         };
     };
     check_newest(&names, newest_number)?;
+    check_near(disk, newest_number)?;
     let chain = chain(disk, &numbers, &mut report)?;
     let Some(newest) = chain.last().copied() else { return Ok(None) };
     check_growing(&newest)?;
@@ -127,6 +128,21 @@ fn check_newest(names: &[String], newest: u64) -> Result<(), LogError> {
         ))),
         None => Ok(()),
     }
+}
+
+/// Refuses a newest segment that stands in the archive alone: only what another one follows is moved there, and
+/// the folder that had that one is gone, or is another log's.
+pub(crate) fn check_near(disk: &dyn Disk, newest: u64) -> Result<(), LogError> {
+    let Some(tiers) = disk.tiers() else { return Ok(()) };
+    let name = segment_name(newest);
+    let archived = tiers.archived().map_err(LogError::disk("listing", "the archive"))?;
+    if !archived.contains(&name) {
+        return Ok(());
+    }
+    Err(LogError::Mixed(format!(
+        "{name} stands in the archive, so a segment came after it, and it is missing; bring the folder of the log \
+         back, or name the archive that belongs to this folder"
+    )))
 }
 
 /// Refuses a newest segment that was scavenged: only what another one follows is.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use ledgerstone_core::Code;
 
 use crate::condition::Damage;
+use crate::disk::DiskFile;
 use crate::failure::LogError;
 use crate::index_view::SegmentRun;
 use crate::scanner::{Found, Scanner};
@@ -105,7 +106,10 @@ fn round(shared: &Shared, pace: &mut Pace<'_>) -> Option<()> {
 /// Looks at a segment, frame by frame, and notes the first damage in it.
 fn look_at_segment(shared: &Shared, segment: &Arc<Segment>, pace: &mut Pace<'_>) -> Option<()> {
     let found = scan(shared, segment, pace);
-    let is_current = shared.segments.read().iter().any(|held| Arc::ptr_eq(held, segment));
+    let is_held = shared.segments.read().iter().any(|held| Arc::ptr_eq(held, segment));
+    // A scavenged file has its name a moment before the segment is replaced.
+    let is_file = |file: Arc<dyn DiskFile>| !matches!(segment.check_is_file(&*file), Err(LogError::Mixed(_)));
+    let is_current = is_held && shared.disk.open(&segment.name).map_or(true, is_file);
     let damage = match found {
         Ok(Some(())) => None,
         Ok(None) => return None,

@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::disk::{Disk, DiskFile};
 use crate::failure::LogError;
 use crate::places::Places;
+use crate::recovery::header_of;
 use crate::scanner::{Found, Scanner};
 use crate::segment_header::{SegmentHeader, segment_name};
 
@@ -103,6 +104,7 @@ impl Segment {
 
     fn load(&self, disk: &dyn Disk) -> Result<Arc<OpenSegment>, LogError> {
         let file = disk.open(&self.name).map_err(LogError::disk("opening", &self.name))?;
+        self.check_is_file(&*file)?;
         let places = match self.load_places(disk) {
             Some(places) => places,
             None => {
@@ -117,6 +119,15 @@ impl Segment {
             }
         };
         Ok(Arc::new(OpenSegment { file, places: RwLock::new(places) }))
+    }
+
+    /// Refuses a file that another process has put in the place of this segment's.
+    pub(crate) fn check_is_file(&self, file: &dyn DiskFile) -> Result<(), LogError> {
+        if header_of(file, self.header.number)? == self.header {
+            return Ok(());
+        }
+        let message = format!("{} was scavenged since the log was opened; open it again", self.name);
+        Err(LogError::Mixed(message))
     }
 
     fn load_places(&self, disk: &dyn Disk) -> Option<Places> {

@@ -42,7 +42,7 @@ impl Options {
         Self {
             segment_bytes: 64 * mebi,
             presized: true,
-            places_bytes: 48 * mebi as usize,
+            places_bytes: 96 * mebi as usize,
             open_segments: 256,
             background: true,
             scrub: None,
@@ -139,6 +139,8 @@ impl Shared {
     /// Notes that a closed segment is open, and closes those that were opened first if there are too many.
     pub(crate) fn keep_warm(&self, segment: &Arc<Segment>, bytes: usize) {
         let mut warm = self.warm.lock();
+        // Several readers may have waited for it.
+        warm.retain(|(held, _)| !Arc::ptr_eq(held, segment));
         warm.push_back((Arc::clone(segment), bytes));
         let mut held: usize = warm.iter().map(|(_, bytes)| bytes).sum();
         while warm.len() > 1 && (held > self.options.places_bytes || warm.len() > self.options.open_segments)

@@ -5,7 +5,7 @@ use ledgerstone_core::{Heads, Position};
 use crate::disk::Disk;
 use crate::failure::LogError;
 use crate::frame::Frame;
-use crate::recovery::{check_growing, follow, header_of};
+use crate::recovery::{check_growing, check_near, follow, header_of};
 use crate::scanner::{Found, Scanner};
 use crate::segment::{UNCHECKED, place_of};
 use crate::segment_header::{SegmentHeader, segment_name, segment_number};
@@ -37,7 +37,8 @@ pub fn verify_some(
             return Ok((0, 0));
         }
     };
-    if let Some(Err(error)) = chain.last().map(check_growing) {
+    let check = |newest: &SegmentHeader| check_growing(newest).and_then(|()| check_near(disk, newest.number));
+    if let Some(Err(error)) = chain.last().map(check) {
         problem(&error);
     }
     let mut counts = [0, 0];

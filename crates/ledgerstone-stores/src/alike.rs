@@ -178,7 +178,7 @@ fn batch() -> impl Strategy<Value = Batch> {
         tenant(),
         proptest::collection::vec(append(), 1..3),
         proptest::option::weighted(0.2, condition),
-        proptest::collection::vec(mark(), 0..2).prop_map(|mut marks| marks.split_off(marks.len() / 2)),
+        proptest::collection::vec(mark(), 0..2),
     )
         .prop_map(|(tenant, appends, condition, marks)| Batch { tenant, appends, condition, marks })
 }

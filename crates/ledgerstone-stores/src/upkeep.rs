@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ledgerstone_core::{BackendError, ErrorKind, Problem, Timestamp};
+use ledgerstone_core::{BackendError, Code, ErrorKind, Problem, Timestamp};
 use ledgerstone_log::{Archived, Reclaimed};
 use parking_lot::{Condvar, Mutex};
 use serde::{Deserialize, Serialize};
@@ -246,6 +246,25 @@ impl Pace {
     }
 }
 
+/// Says that the work has ended, should it panic.
+struct Ending<'a> {
+    status: &'a watch::Sender<UpkeepStatus>,
+    /// Whether it ends as it should, and says so itself.
+    in_order: bool,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if !self.in_order {
+            self.status.send_modify(|status| {
+                let detail = "the upkeep failed inside; the log of the program has the details";
+                status.running = false;
+                status.problem = Some(Problem::new(ErrorKind::Internal, Code::Internal, detail));
+            });
+        }
+    }
+}
+
 /// Work on its thread.
 struct Task {
     kept: Arc<dyn Kept>,
@@ -257,6 +276,7 @@ struct Task {
 
 impl Task {
     fn run(self, work: Work) {
+        let mut ending = Ending { status: &self.status, in_order: false };
         let before = self.kept.state();
         let worked = match work {
             Work::Scavenge { least_percent, dry_run } => {
@@ -282,6 +302,8 @@ impl Task {
         if let Err(error) = &worked {
             tracing::error!(%error, "the upkeep of the store failed; nothing is lost by it");
         }
+        // Once it is said, other work may begin.
+        ending.in_order = true;
         self.status.send_modify(|status| {
             status.running = false;
             status.problem = worked.err().as_ref().map(Problem::from);

@@ -37,6 +37,22 @@ fn a_folder_without_a_segment_in_the_middle_is_refused() {
 }
 
 #[test]
+fn an_archive_whose_folder_is_gone_is_not_taken_for_a_log() {
+    let mut story = several_segments();
+    story.open();
+    while story.archive.names().expect("names").is_empty() {
+        story.move_away();
+    }
+    story.log = None;
+    let before = story.archive.names().expect("names");
+    story.disk = SimulatedDisk::new(99);
+    let refusal = refusal(&story);
+    assert!(refusal.contains("bring the folder of the log back"), "{refusal}");
+    assert!(extent(&*story.tiers(), false).is_err());
+    assert_eq!(story.archive.names().expect("names"), before);
+}
+
+#[test]
 fn a_folder_with_indexes_and_no_segment_is_refused() {
     let story = several_segments();
     for name in story.disk.names().expect("names").iter().filter(|name| name.ends_with(".log")) {

@@ -95,6 +95,8 @@ struct Following {
     disk: Arc<dyn Disk>,
     follower: Follower,
     told: Option<Watermark>,
+    /// Whether what is removed was not read yet up to what was followed.
+    is_stale: bool,
 }
 
 impl ReadOnlyEvents {
@@ -108,7 +110,7 @@ impl ReadOnlyEvents {
         let removals = RwLock::new(removals(&reader, &clock).map_err(failed("open"))?);
         let shared = Arc::new(Shared { reader, clock, removals });
         let events = FileEvents::over(Arc::clone(&shared));
-        let following = Mutex::new(Following { disk, follower, told: None });
+        let following = Mutex::new(Following { disk, follower, told: None, is_stale: false });
         Ok(Self(Arc::new(Inner { folder: PathBuf::from(locator.place()), events, shared, following })))
     }
 
@@ -123,7 +125,7 @@ impl ReadOnlyEvents {
 impl Inner {
     fn follow(&self) -> Result<Heads, LogError> {
         let mut following = self.following.lock();
-        let Following { disk, follower, told } = &mut *following;
+        let Following { disk, follower, told, is_stale } = &mut *following;
         // What cannot be read now can be later; the owner's own error tells more than this one would.
         let now = Watermark::read(&**disk).ok().flatten().or(*told);
         if now != *told
@@ -132,9 +134,12 @@ impl Inner {
             let before = self.shared.reader.heads();
             let is_moved = follower.follow(mark)?;
             let has_more = self.shared.reader.heads().system > before.system;
-            if is_moved && (has_more || self.shared.removals.read().keep_newest()) {
+            // If that cannot be read now, it is the next time, whether the log has moved until then or not.
+            *is_stale |= is_moved && (has_more || self.shared.removals.read().keep_newest());
+            if *is_stale {
                 let removals = removals(&self.shared.reader, &self.shared.clock)?;
                 *self.shared.removals.write() = removals;
+                *is_stale = false;
             }
             *told = now;
         }

@@ -140,6 +140,10 @@ impl Reading {
             if !walk.forwards {
                 self.pass(&found.gone, frame);
             }
+            // A damaged index names positions at which nothing stands.
+            if self.cursor.left() > 0 && key > walk.first() {
+                self.cursor.passed(walk.position(key - 1));
+            }
         }
         if ended && self.cursor.left() > 0 {
             self.cursor.exhausted();

@@ -182,15 +182,24 @@ impl Ledger for Writer {
     ) -> Result<Option<RecordedEvent>, BackendError> {
         let log = LogKind::Application;
         let term = self.shared.reader.hasher().stream(log, tenant.as_str(), stream.as_str());
+        let is_of_stream =
+            |event: &RecordedEvent| tenant.is(event.tenant()) && event.stream() == Some(stream.as_str());
         let position = self.shared.reader.index().position_of(term, revision.0, Patience::Wait);
-        let Some(position) = position.map_err(failed("look up"))? else { return Ok(None) };
-        let event = self.appender.record(log, Position(position)).map_err(failed("look up"))?;
-        let is_it = |event: &RecordedEvent| {
-            tenant.is(event.tenant())
-                && event.stream() == Some(stream.as_str())
-                && event.revision() == Some(revision)
+        if let Some(position) = position.map_err(failed("look up"))? {
+            let event = self.appender.record(log, Position(position)).map_err(failed("look up"))?;
+            let is_it = |event: &RecordedEvent| is_of_stream(event) && event.revision() == Some(revision);
+            return Ok(event.filter(is_it));
+        }
+        // An index that is damaged, or has lost count of the revisions, still leads to the events.
+        let (mut found, range) = (None, (1, self.appender.written().of(log).0));
+        let plan = |planner: Planner<'_>| Some(planner.list(term));
+        let visit = |event: RecordedEvent| {
+            let goes_on = !is_of_stream(&event) || event.revision() > Some(revision);
+            found = Some(event).filter(|event| is_of_stream(event) && event.revision() == Some(revision));
+            goes_on
         };
-        Ok(event.filter(is_it))
+        self.walk(range, log, plan, visit).map_err(failed("look up"))?;
+        Ok(found)
     }
 
     fn removal(&self, tenant: &str, stream: &str) -> Removal {

@@ -2,7 +2,7 @@
 
 use futures_util::TryStreamExt as _;
 use ledgerstone::core::{
-    Append, AppendCondition, Batch, EventStore as _, EventStoreError, Problem, Refusal, Selection,
+    Append, AppendCondition, Batch, EventStore as _, EventStoreError, LogKind, Problem, Refusal, Selection,
 };
 use ledgerstone::engine::Scoped;
 use tonic::Status;
@@ -10,6 +10,7 @@ use tonic::Status;
 use super::failure::status_of;
 use super::wire::{AppendRequest, AppendResponse};
 use super::{mapping, tracking};
+use crate::api::point::check_position;
 use crate::api::state::Api;
 
 /// Appends a batch of events beside all streams, whole or not at all.
@@ -52,6 +53,8 @@ fn batch_of(api: &Api, request: AppendRequest) -> Result<Batch, Status> {
 /// Answers an append of nothing: its condition is still asked.
 async fn nothing(events: &Scoped, batch: Batch) -> Result<AppendResponse, Status> {
     if let Some(AppendCondition { fail_if_match, after }) = batch.condition {
+        let head = events.head().await.map_err(|error| status_of(&Problem::from(&error)))?;
+        check_position(&head, LogKind::Application, after).map_err(|failure| status_of(failure.problem()))?;
         let selection = Selection::query(fail_if_match).after(after).limit(1);
         let mut frames = events.read(selection);
         while let Some(frame) = frames.try_next().await.map_err(|error| status_of(&Problem::from(&error)))? {
