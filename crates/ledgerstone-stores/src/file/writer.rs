@@ -1,5 +1,6 @@
 //! The writing half: batches are judged, put into the log, and made durable together.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ledgerstone_core::{
@@ -30,12 +31,17 @@ pub(crate) struct Writer {
     removing: Removals,
     /// The index as it stood when the running group was begun: its last part grows with the group.
     index: Option<Arc<IndexView>>,
+    /// Behind which position a tenant has no application event: where it put its newest since the log was opened.
+    newest: HashMap<Tenant, u64>,
+    /// The same for who has put none since.
+    opened_at: u64,
 }
 
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, appender: Appender) -> Self {
-        let streams = StreamCache::default();
-        Self { shared, appender, streams, removing: Removals::default(), index: None }
+        let (streams, removing) = (StreamCache::default(), Removals::default());
+        let opened_at = appender.written().application.0;
+        Self { shared, appender, streams, removing, index: None, newest: HashMap::new(), opened_at }
     }
 
     fn index(&self) -> Arc<IndexView> {
@@ -235,7 +241,11 @@ impl Ledger for Writer {
             return Ok(None);
         }
         let log = LogKind::Application;
-        let range = (after.next().0, self.appender.written().of(log).0);
+        let mut range = (after.next().0, self.appender.written().of(log).0);
+        if query.is_all() {
+            // Of the events of others there may be any number.
+            range.1 = range.1.min(self.newest.get(tenant).copied().unwrap_or(self.opened_at));
+        }
         if self.surely_misses(tenant, query, log, range) {
             return Ok(None);
         }
@@ -267,6 +277,10 @@ impl Ledger for Writer {
         let appends = std::mem::take(&mut staged.appends);
         for (append, range) in appends.iter().zip(&changes.ranges) {
             self.put_events(staged, append, range);
+            if append.log == LogKind::Application {
+                // It stays too high if the group is taken back, which only costs a look.
+                self.newest.insert(staged.tenant.clone(), range.last.0);
+            }
         }
         staged.appends = appends;
         for (stream, removal) in changes.removals {
