@@ -12,8 +12,8 @@ use crate::index_view::Index;
 use crate::log::{LogReader, open_runs};
 use crate::overlay_disk::OverlayDisk;
 use crate::recovery::{Filling, Newest, Report, read_header};
-use crate::scanner::{Found, Scanner};
-use crate::segment::{Segment, UNCHECKED};
+use crate::scanner::Scanner;
+use crate::segment::Segment;
 use crate::segment_header::{SegmentHeader, segment_name};
 use crate::shared::{Options, Shared};
 use crate::terms::TermHasher;
@@ -107,20 +107,15 @@ impl Follower {
             Scanner::new(&*open.file, &segment.name, segment.header.salt, end).behind(segment.end());
         let mut heads = *self.shared.durable.read();
         let mut recorded_at = segment.header.recorded_at;
-        loop {
-            match scanner.next()? {
-                Found::Frame(at, frame) => Filling {
-                    tail: &mut tail.write(),
-                    places: &mut open.places.write(),
-                    state: &mut self.shared.state.write(),
-                    heads: &mut heads,
-                    recorded_at: &mut recorded_at,
-                }
-                .take(self.shared.hasher(), (&segment.name, at), &frame)?,
-                Found::End(at) if at == end => break,
-                Found::End(at) => return Err(LogError::damaged(&segment.name, at, "the segment ends early")),
-                Found::Broken { at, .. } => return Err(LogError::damaged(&segment.name, at, UNCHECKED)),
+        while let Some((at, frame)) = scanner.next_whole()? {
+            Filling {
+                tail: &mut tail.write(),
+                places: &mut open.places.write(),
+                state: &mut self.shared.state.write(),
+                heads: &mut heads,
+                recorded_at: &mut recorded_at,
             }
+            .take(self.shared.hasher(), (&segment.name, at), &frame)?;
         }
         segment.set_end(end);
         Ok(())

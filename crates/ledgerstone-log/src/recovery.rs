@@ -423,17 +423,11 @@ pub(crate) fn index_segment(
     let mut tail = Tail::after(segment.header.heads);
     let mut indexing = Indexing { hasher, terms: Vec::new() };
     let mut scanner = Scanner::new(file, &segment.name, segment.header.salt, segment.end());
-    loop {
-        match scanner.next()? {
-            Found::Frame(_, frame) => {
-                for (_, record) in frame.records() {
-                    let event = RecordedEvent::trusted(bytes::Bytes::copy_from_slice(record));
-                    indexing.add(&event, &mut tail);
-                }
-            }
-            Found::End(at) if at == segment.end() => return Ok(tail),
-            Found::End(at) => return Err(LogError::damaged(&segment.name, at, "the segment ends early")),
-            Found::Broken { at, .. } => return Err(LogError::damaged(&segment.name, at, UNCHECKED)),
+    while let Some((_, frame)) = scanner.next_whole()? {
+        for (_, record) in frame.records() {
+            let event = RecordedEvent::trusted(bytes::Bytes::copy_from_slice(record));
+            indexing.add(&event, &mut tail);
         }
     }
+    Ok(tail)
 }

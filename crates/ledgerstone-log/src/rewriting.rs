@@ -7,8 +7,8 @@ use crate::disk::DiskFile;
 use crate::failure::LogError;
 use crate::frame::{CHECKSUM_BYTES, FRAME_HEADER_BYTES, Frame, FrameHeader, FrameKind, checksum};
 use crate::places::Places;
-use crate::scanner::{Found, Scanner};
-use crate::segment::{Segment, UNCHECKED, checksum_place, later, place_of};
+use crate::scanner::Scanner;
+use crate::segment::{Segment, checksum_place, later, place_of};
 use crate::segment_header::{HEADER_BYTES, Scavenged, SegmentHeader};
 
 /// How large the body of a frame grows, about.
@@ -50,16 +50,8 @@ pub(crate) fn rewrite(
     let mut rewriting = Rewriting::begin(segment, into);
     let mut scanner = Scanner::new(from, &segment.name, segment.header.salt, segment.end());
     let (mut told_read, mut told_written) = (0, HEADER_BYTES as u64);
-    loop {
-        let read = match scanner.next()? {
-            Found::Frame(at, frame) => {
-                rewriting.take(&frame, orders.is_removed)?;
-                at
-            }
-            Found::End(at) if at == segment.end() => break,
-            Found::End(at) => return Err(LogError::damaged(&segment.name, at, "the segment ends early")),
-            Found::Broken { at, .. } => return Err(LogError::damaged(&segment.name, at, UNCHECKED)),
-        };
+    while let Some((read, frame)) = scanner.next_whole()? {
+        rewriting.take(&frame, orders.is_removed)?;
         if read - told_read >= STRETCH {
             let written = if into.is_some() { rewriting.at } else { told_written };
             if !(orders.go_on)(read - told_read, written - told_written) {

@@ -3,6 +3,7 @@
 use crate::disk::DiskFile;
 use crate::failure::LogError;
 use crate::frame::{FRAME_HEADER_BYTES, Frame, FrameHeader};
+use crate::segment::UNCHECKED;
 use crate::segment_header::HEADER_BYTES;
 
 /// How many bytes are read at once.
@@ -68,6 +69,17 @@ impl<'a> Scanner<'a> {
         match Frame::check(salt, header, body, body_at) {
             Ok(frame) => Ok(Found::Frame(begin, frame)),
             Err(at) => broken(at),
+        }
+    }
+
+    /// Reads the next frame of a segment that is whole up to its end; nothing there.
+    pub(crate) fn next_whole(&mut self) -> Result<Option<(u64, Frame<'_>)>, LogError> {
+        let (name, end) = (self.name, self.end);
+        match self.next()? {
+            Found::Frame(at, frame) => Ok(Some((at, frame))),
+            Found::End(at) if at == end => Ok(None),
+            Found::End(at) => Err(LogError::damaged(name, at, "the segment ends early")),
+            Found::Broken { at, .. } => Err(LogError::damaged(name, at, UNCHECKED)),
         }
     }
 

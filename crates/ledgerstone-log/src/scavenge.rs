@@ -171,7 +171,10 @@ fn write(
     into.sync().map_err(LogError::disk("syncing", partial))?;
     // Readers that hold the segment go on with the old file, which is there as long as they hold it.
     segment.pin(disk)?;
-    disk.rename(partial, name).map_err(LogError::disk("naming", name))?;
+    if let Err(error) = disk.rename(partial, name) {
+        segment.unpin();
+        return Err(LogError::disk("naming", name)(error));
+    }
     if let Err(error) = disk.sync_names() {
         // After a crash the name stands for the old file or the new one, and either will do.
         tracing::warn!(%error, segment = name, "the name of a scavenged segment may not be durable yet");

@@ -11,8 +11,8 @@ use crate::condition::Damage;
 use crate::disk::DiskFile;
 use crate::failure::LogError;
 use crate::index_view::SegmentRun;
-use crate::scanner::{Found, Scanner};
-use crate::segment::{Segment, UNCHECKED};
+use crate::scanner::Scanner;
+use crate::segment::Segment;
 use crate::shared::Shared;
 
 /// How the closed part of a log is looked at.
@@ -133,13 +133,7 @@ fn scan(shared: &Shared, segment: &Segment, pace: &mut Pace<'_>) -> Result<Optio
     let file = shared.disk.open(&segment.name).map_err(LogError::disk("opening", &segment.name))?;
     let mut scanner = Scanner::new(&*file, &segment.name, segment.header.salt, segment.end());
     let mut told = 0;
-    loop {
-        let at = match scanner.next()? {
-            Found::Frame(at, _) => at,
-            Found::End(at) if at == segment.end() => break,
-            Found::End(at) => return Err(LogError::damaged(&segment.name, at, "the segment ends early")),
-            Found::Broken { at, .. } => return Err(LogError::damaged(&segment.name, at, UNCHECKED)),
-        };
+    while let Some((at, _)) = scanner.next_whole()? {
         if at - told >= STRETCH {
             if !pace.has_read(shared, at - told) {
                 return Ok(None);

@@ -10,7 +10,7 @@ use crate::disk::{Disk, DiskFile};
 use crate::failure::LogError;
 use crate::places::Places;
 use crate::recovery::header_of;
-use crate::scanner::{Found, Scanner};
+use crate::scanner::Scanner;
 use crate::segment_header::{SegmentHeader, segment_name};
 
 /// A file of the log.
@@ -84,6 +84,11 @@ impl Segment {
         Ok(Arc::clone(open.get_or_insert(opened)))
     }
 
+    /// Lets the segment be closed again, as its name is still its own.
+    pub(crate) fn unpin(&self) {
+        self.pinned.store(false, Ordering::Release);
+    }
+
     /// Opens the file and loads the table, or makes it from the segment; it waits for the disk.
     pub(crate) fn open(&self, disk: &dyn Disk) -> Result<Arc<OpenSegment>, LogError> {
         if let Some(open) = self.opened() {
@@ -141,21 +146,15 @@ impl Segment {
     fn scan_places(&self, file: &dyn DiskFile) -> Result<Places, LogError> {
         let mut places = Places::after(self.header.heads);
         let mut scanner = Scanner::new(file, &self.name, self.header.salt, self.end());
-        loop {
-            match scanner.next()? {
-                Found::Frame(_, frame) => {
-                    for (at, record) in frame.records() {
-                        let (log, position) = place_of(record);
-                        if !places.push(log, position, checksum_place(at)) {
-                            return Err(LogError::damaged(&self.name, at, TOO_FAR));
-                        }
-                    }
+        while let Some((_, frame)) = scanner.next_whole()? {
+            for (at, record) in frame.records() {
+                let (log, position) = place_of(record);
+                if !places.push(log, position, checksum_place(at)) {
+                    return Err(LogError::damaged(&self.name, at, TOO_FAR));
                 }
-                Found::End(at) if at == self.end() => return Ok(places),
-                Found::End(at) => return Err(LogError::damaged(&self.name, at, "the segment ends early")),
-                Found::Broken { at, .. } => return Err(LogError::damaged(&self.name, at, UNCHECKED)),
             }
         }
+        Ok(places)
     }
 }
 

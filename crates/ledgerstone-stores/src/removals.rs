@@ -8,9 +8,16 @@ use ledgerstone_core::{RecordedEvent, Removal, Selection, StreamId, StreamState,
 #[derive(Debug, Default)]
 pub(crate) struct Removals {
     tenants: HashMap<String, HashMap<String, Removal>>,
+    /// How often something was taken over.
+    taken: u64,
 }
 
 impl Removals {
+    /// Returns how often something was taken over: as often, and what is known is the same.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
+    }
+
     /// Returns what is removed of a stream, if anything is.
     pub(crate) fn find(&self, tenant: &str, stream: &str) -> Option<Removal> {
         if self.tenants.is_empty() {
@@ -86,6 +93,7 @@ impl Removals {
 
     /// Takes over everything that `newer` knows.
     pub(crate) fn take(&mut self, newer: &mut Self) {
+        self.taken += 1;
         for (tenant, streams) in newer.tenants.drain() {
             self.tenants.entry(tenant).or_default().extend(streams);
         }

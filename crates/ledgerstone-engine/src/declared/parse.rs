@@ -88,10 +88,18 @@ fn parse_name(head: &TomlTable<'_, '_>, author: Author) -> Result<CollectionName
     let (name, span) = head.required("name")?;
     let error = |message: String| head.error_at(span.clone(), message);
     let name = CollectionName::new(name).map_err(|invalid| error(invalid.to_string()))?;
-    match (author, name.as_str().starts_with('$')) {
-        (Author::User, true) => Err(error("names that begin with $ belong to the system".to_owned())),
-        _ => Ok(name),
+    if author == Author::System {
+        return Ok(name);
     }
+    if name.as_str().starts_with('$') {
+        return Err(error("names that begin with $ belong to the system".to_owned()));
+    }
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if !name.as_str().chars().all(is_plain) || name.as_str().starts_with('.') {
+        let message = "a name has letters, digits, '-', '_' and '.', since it stands in paths and commands";
+        return Err(error(message.to_owned()));
+    }
+    Ok(name)
 }
 
 /// Reads the expression of a key, which must say something about the event.

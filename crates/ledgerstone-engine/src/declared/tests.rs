@@ -276,6 +276,12 @@ fn mistakes_are_told_with_their_line_and_the_nearest_name() {
             ),
             "belong to the system",
         ),
+        (
+            refused(
+                "[read_model]\nname = \"../m n\"\nkey = \"x\"\n[fields]\nn = \"text\"\n[[on]]\nset = { n = \"/n\" }",
+            ),
+            "it stands in paths",
+        ),
         (refused("[read_model\n"), "line 1"),
         (refused("[read_model]\nname = \"m\""), "needs a key"),
         (refused("name = \"m\""), r#"has no key "name""#),

@@ -27,12 +27,13 @@ impl FileUpkeep {
 
 impl Kept for FileUpkeep {
     fn state(&self) -> Option<[u64; 2]> {
-        if self.shared.removals.read().depend_on_time() {
+        let removals = self.shared.removals.read();
+        if removals.depend_on_time() {
             return None;
         }
-        // Else what removes events is a system event, or an event behind which older ones are too many; and those
-        // close segments.
-        Some([self.shared.reader.heads().system.0, self.shared.reader.closed_segments()])
+        // Else what removes events is told to the readers, or it is an event behind which older ones are too many;
+        // and those close segments.
+        Some([removals.taken(), self.shared.reader.closed_segments()])
     }
 
     fn scavenge(
