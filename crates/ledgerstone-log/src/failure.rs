@@ -29,6 +29,12 @@ pub enum LogError {
     /// The files do not belong together, or some are missing.
     #[error("the files of the log do not fit together: {0}")]
     Mixed(String),
+    /// Another process has scavenged a segment since the log was opened to be read.
+    #[error("{file} was scavenged since the log was opened; open it again")]
+    Replaced {
+        /// The segment's file.
+        file: String,
+    },
     /// A newer version wrote the files.
     #[error("{file} has format {found} and this version knows {known}; use a newer ledgerstone")]
     Newer {

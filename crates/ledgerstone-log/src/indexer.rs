@@ -133,7 +133,7 @@ fn heal(shared: &Shared) {
                 shared.condition.lock().indexes_made_again += 1;
                 tracing::info!(index = run.name, "a damaged index was made again from the log");
             }
-            Err(LogError::Mixed(_)) => {
+            Err(LogError::Replaced { .. }) => {
                 // A segment was replaced meanwhile; whoever looks there next raises the alarm anew.
                 run.standing.acquit();
             }

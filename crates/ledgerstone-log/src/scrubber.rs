@@ -108,7 +108,8 @@ fn look_at_segment(shared: &Shared, segment: &Arc<Segment>, pace: &mut Pace<'_>)
     let found = scan(shared, segment, pace);
     let is_held = shared.segments.read().iter().any(|held| Arc::ptr_eq(held, segment));
     // A scavenged file has its name a moment before the segment is replaced.
-    let is_file = |file: Arc<dyn DiskFile>| !matches!(segment.check_is_file(&*file), Err(LogError::Mixed(_)));
+    let is_file =
+        |file: Arc<dyn DiskFile>| !matches!(segment.check_is_file(&*file), Err(LogError::Replaced { .. }));
     let is_current = is_held && shared.disk.open(&segment.name).map_or(true, is_file);
     let damage = match found {
         Ok(Some(())) => None,

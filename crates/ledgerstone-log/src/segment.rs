@@ -131,8 +131,7 @@ impl Segment {
         if header_of(file, self.header.number)? == self.header {
             return Ok(());
         }
-        let message = format!("{} was scavenged since the log was opened; open it again", self.name);
-        Err(LogError::Mixed(message))
+        Err(LogError::Replaced { file: self.name.clone() })
     }
 
     fn load_places(&self, disk: &dyn Disk) -> Option<Places> {

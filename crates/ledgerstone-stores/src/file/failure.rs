@@ -13,6 +13,7 @@ pub(crate) fn failed(operation: &'static str) -> impl Fn(LogError) -> BackendErr
     move |error| {
         let (kind, code) = match &error {
             LogError::Damaged { .. } | LogError::Mixed(_) => (ErrorKind::Corrupt, Code::Corrupt),
+            LogError::Replaced { .. } => (ErrorKind::Unavailable, Code::Owned),
             LogError::Archive(_) => (ErrorKind::Misconfigured, Code::Locator),
             LogError::Newer { .. } => (ErrorKind::Misconfigured, Code::NewerSchema),
             error if error.is_full() => (ErrorKind::Unavailable, Code::DiskFull),
