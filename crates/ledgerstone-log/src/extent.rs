@@ -41,7 +41,7 @@ impl Stretch {
     }
 
     /// Returns what tells it from any other segment of this number.
-    pub fn mark(&self) -> u32 {
+    pub fn fingerprint(&self) -> u32 {
         crc32c::crc32c(&self.header.encode())
     }
 
@@ -66,22 +66,22 @@ pub fn extent(disk: &dyn Disk, is_owned: bool) -> Result<Option<Extent>, LogErro
         chain.last().map_or(Ok(()), |newest| check_near(disk, newest.number))?;
         return chain.last().map(|newest| assemble(&chain, scan(disk, newest)?)).transpose();
     }
-    let mark = Watermark::read(disk).map_err(LogError::disk("reading", "the watermark"))?;
-    let mark = mark.ok_or_else(|| {
+    let told = Watermark::read(disk).map_err(LogError::disk("reading", "the watermark"))?;
+    let told = told.ok_or_else(|| {
         LogError::Mixed(
             "the process that owns the log does not tell how far it is durable; stop it".to_owned(),
         )
     })?;
     // What is newer was begun since.
-    numbers.retain(|number| *number <= mark.segment);
+    numbers.retain(|number| *number <= told.segment);
     let chain = follow(disk, &numbers)?.0;
     match chain.last() {
-        Some(newest) if newest.number == mark.segment && newest.log == mark.log => {
-            assemble(&chain, (mark.end, mark.heads)).map(Some)
+        Some(newest) if newest.number == told.segment && newest.log == told.log => {
+            assemble(&chain, (told.end, told.heads)).map(Some)
         }
         _ => Err(LogError::Mixed(format!(
             "the watermark tells of {}, which is not there",
-            segment_name(mark.segment)
+            segment_name(told.segment)
         ))),
     }
 }

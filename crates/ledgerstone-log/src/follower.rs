@@ -57,22 +57,22 @@ pub fn open_read_only(
 
 impl Follower {
     /// Takes over what is durable by now, as the owner tells; tells whether that is more than before.
-    pub fn follow(&mut self, mark: Watermark) -> Result<bool, LogError> {
-        if mark.log != self.shared.identity {
+    pub fn follow(&mut self, told: Watermark) -> Result<bool, LogError> {
+        if told.log != self.shared.identity {
             return Err(replaced());
         }
         let own = &self.active.segment;
-        if (mark.segment, mark.end) <= (own.header.number, own.end()) {
+        if (told.segment, told.end) <= (own.header.number, own.end()) {
             return Ok(false);
         }
-        let later = self.later(mark.segment)?;
+        let later = self.later(told.segment)?;
         // The file that is held open is as it was written, even if its name is a scavenged one's by now.
-        self.fill_up(later.first().map_or(mark.end, |next| next.previous_end))?;
+        self.fill_up(later.first().map_or(told.end, |next| next.previous_end))?;
         for (at, header) in later.iter().enumerate() {
-            let end = later.get(at + 1).map_or(Ok(mark.end), |next| header.end_before(next))?;
+            let end = later.get(at + 1).map_or(Ok(told.end), |next| header.end_before(next))?;
             self.enter(*header, end)?;
         }
-        *self.shared.durable.write() = mark.heads;
+        *self.shared.durable.write() = told.heads;
         Ok(true)
     }
 
@@ -171,8 +171,8 @@ mod tests {
                 story.commit();
                 story.publish();
                 let before = files(&*disk);
-                let mark = super::Watermark::read(&*disk).expect("read").expect("a watermark");
-                follower.follow(mark).expect("followed");
+                let told = super::Watermark::read(&*disk).expect("read").expect("a watermark");
+                follower.follow(told).expect("followed");
                 story.check_read(&reader);
                 assert_eq!(files(&*disk), before, "a reader changes nothing");
             }

@@ -143,15 +143,16 @@ pub(crate) fn open_runs(
 /// Opens the run of a name if it is one over the first segments of those that are left.
 fn find_run(
     disk: &Arc<dyn Disk>,
-    (first, last, mark): (u64, u64, u64),
+    (first, last, stamped): (u64, u64, u64),
     rest: &[Arc<Segment>],
     next_heads: &[Heads],
 ) -> Option<SegmentRun> {
     let segment = rest.first().filter(|segment| segment.header.number == first)?;
     let segments = rest.iter().take_while(|segment| segment.header.number <= last).count();
     let inside = rest.get(..segments)?;
-    let fits = inside.last()?.header.number == last && stamp(inside.iter().map(|segment| &**segment)) == mark;
-    let name = run_name(first, last, mark);
+    let fits =
+        inside.last()?.header.number == last && stamp(inside.iter().map(|segment| &**segment)) == stamped;
+    let name = run_name(first, last, stamped);
     let run = if fits { Run::open(disk.open(&name).ok()?).ok()? } else { return None };
     let covered = next_heads.get(segments - 1).map(|next| Covers::between(segment.header.heads, *next));
     // A file of another log under this name would leave events out.

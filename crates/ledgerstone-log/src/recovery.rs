@@ -98,12 +98,12 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Option<Recovered>, LogError> {
 /// Refuses a log that ends before what its owner told to be durable: acknowledged events are gone.
 fn check_reach(disk: &dyn Disk, newest: &Newest) -> Result<(), LogError> {
     // It is told without a sync, so it may be older than the log, and never newer.
-    let Ok(Some(mark)) = Watermark::read(disk) else { return Ok(()) };
+    let Ok(Some(told)) = Watermark::read(disk) else { return Ok(()) };
     let (found, header) = (newest.heads, newest.segment.header);
-    if mark.log != header.log || later(found, mark.heads) == found {
+    if told.log != header.log || later(found, told.heads) == found {
         return Ok(());
     }
-    let Heads { application, system } = mark.heads;
+    let Heads { application, system } = told.heads;
     Err(LogError::damaged(
         &newest.segment.name,
         newest.segment.end(),

@@ -51,7 +51,7 @@ pub struct Watermark {
 impl Watermark {
     /// Reads what the owner of a folder told last; nothing if no owner ever did.
     pub fn read(disk: &dyn Disk) -> io::Result<Option<Self>> {
-        Ok(newest(disk)?.map(|(_, mark)| mark))
+        Ok(newest(disk)?.map(|(_, told)| told))
     }
 
     fn encode(&self, number: u64) -> [u8; SLOT_BYTES] {
@@ -83,8 +83,8 @@ impl Watermark {
             slot.starts_with(MAGIC) && u32_at(slot, 8) == FORMAT && u32_at(slot, 12) == checksum(slot);
         let log = LogIdentity { id: Uuid::from_bytes(array(slot, 24)), epoch: u32_at(slot, 40) };
         let heads = Heads { application: Position(u64_at(slot, 64)), system: Position(u64_at(slot, 72)) };
-        let mark = Self { log, segment: u64_at(slot, 48), end: u64_at(slot, 56), heads };
-        sound.then(|| (u64_at(slot, 16), mark))
+        let told = Self { log, segment: u64_at(slot, 48), end: u64_at(slot, 56), heads };
+        sound.then(|| (u64_at(slot, 16), told))
     }
 }
 
@@ -149,12 +149,12 @@ impl Publisher {
     }
 
     /// Tells how far the log is durable, if that has changed.
-    pub(crate) fn publish(&mut self, mark: Watermark) {
-        let Some(file) = self.file.as_ref().filter(|_| self.told != Some(mark)) else { return };
+    pub(crate) fn publish(&mut self, told: Watermark) {
+        let Some(file) = self.file.as_ref().filter(|_| self.told != Some(told)) else { return };
         let number = self.number + 1;
         let at = (number % 2) * SLOT_BYTES as u64;
-        match file.write_at(at, &mark.encode(number)) {
-            Ok(()) => (self.number, self.told) = (number, Some(mark)),
+        match file.write_at(at, &told.encode(number)) {
+            Ok(()) => (self.number, self.told) = (number, Some(told)),
             Err(error) => self.warn(&error),
         }
     }
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
     use crate::simulated_disk::SimulatedDisk;
 
-    fn mark(end: u64) -> Watermark {
+    fn told(end: u64) -> Watermark {
         let heads = Heads { application: Position(end), system: Position(1) };
         Watermark { log: LogIdentity { id: Uuid::from_u128(7), epoch: 2 }, segment: 3, end, heads }
     }
@@ -183,21 +183,21 @@ mod tests {
         let mut publisher = Publisher::open(&disk);
         assert_eq!(Watermark::read(&disk).expect("read"), None);
         for end in 1..6 {
-            publisher.publish(mark(end));
-            assert_eq!(Watermark::read(&disk).expect("read"), Some(mark(end)));
+            publisher.publish(told(end));
+            assert_eq!(Watermark::read(&disk).expect("read"), Some(told(end)));
         }
         // The fifth writing went into the second slot.
         disk.flip(WATERMARK, SLOT_BYTES as u64 + 57, 3).expect("a byte");
-        assert_eq!(Watermark::read(&disk).expect("read"), Some(mark(4)));
+        assert_eq!(Watermark::read(&disk).expect("read"), Some(told(4)));
         let mut again = Publisher::open(&disk);
-        again.publish(mark(9));
-        assert_eq!(Watermark::read(&disk).expect("read"), Some(mark(9)));
+        again.publish(told(9));
+        assert_eq!(Watermark::read(&disk).expect("read"), Some(told(9)));
     }
 
     #[test]
     fn a_slot_with_any_bit_flipped_is_none() {
-        let sound = mark(5).encode(1);
-        assert_eq!(Watermark::decode(&sound), Some((1, mark(5))));
+        let sound = told(5).encode(1);
+        assert_eq!(Watermark::decode(&sound), Some((1, told(5))));
         for bit in 0..SLOT_BYTES * 8 {
             let mut slot = sound;
             slot[bit / 8] ^= 1 << (bit % 8);

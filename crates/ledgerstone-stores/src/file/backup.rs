@@ -121,7 +121,7 @@ fn copy_segment(
 
 /// Returns the name of a segment in a backup: another end or another header is another file.
 fn stored_name(segment: &Stretch) -> String {
-    format!("{:012}-{}-{:08x}.log", segment.number(), segment.end, segment.mark())
+    format!("{:012}-{}-{:08x}.log", segment.number(), segment.end, segment.fingerprint())
 }
 
 fn check(folder: &Path, manifest: &Manifest, check: &mut Check) -> Result<(), BackendError> {

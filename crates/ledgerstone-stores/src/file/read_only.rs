@@ -129,10 +129,10 @@ impl Inner {
         // What cannot be read now can be later; the owner's own error tells more than this one would.
         let now = Watermark::read(&**disk).ok().flatten().or(*told);
         if now != *told
-            && let Some(mark) = now
+            && let Some(moved_to) = now
         {
             let before = self.shared.reader.heads();
-            let is_moved = follower.follow(mark)?;
+            let is_moved = follower.follow(moved_to)?;
             let has_more = self.shared.reader.heads().system > before.system;
             // If that cannot be read now, it is the next time, whether the log has moved until then or not.
             *is_stale |= is_moved && (has_more || self.shared.removals.read().keep_newest());
