@@ -30,7 +30,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{Arg, Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use ledgerstone::core::{Tenant, TenantScope};
 use ledgerstone::stores::Backend;
 
@@ -189,11 +189,24 @@ impl Session {
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let json = arguments.iter().any(|argument| argument == "--json");
-    let exit = match Cli::try_parse_from(&arguments) {
+    let parsed = grammar().try_get_matches_from(&arguments);
+    let exit = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => run(cli),
         Err(error) => usage::usage(&error, json),
     };
     exit.into()
+}
+
+/// Returns the grammar, in which a negative number is a value like any other and no unknown option.
+fn grammar() -> Command {
+    fn with_negative_numbers(command: Command) -> Command {
+        let allowing = |argument: Arg| match argument.get_action().takes_values() {
+            true => argument.allow_negative_numbers(true),
+            false => argument,
+        };
+        command.mut_args(allowing).mut_subcommands(with_negative_numbers)
+    }
+    with_negative_numbers(Cli::command())
 }
 
 fn run(cli: Cli) -> Exit {
@@ -268,6 +281,6 @@ mod tests {
 
     #[test]
     fn the_grammar_is_sound() {
-        Cli::command().debug_assert();
+        grammar().debug_assert();
     }
 }

@@ -48,8 +48,10 @@ fn finding(about: &str, health: Health, detail: impl Into<String>) -> Finding {
     Finding { about: about.to_owned(), health, detail: detail.into() }
 }
 
-/// Below this much free space the disk is soon full.
+/// Below this much free space the disk may soon be full: a segment of the log and what a rebuild needs beside it.
 const SCARCE_BYTES: u64 = 256 * 1024 * 1024;
+/// Below this much, the next segment of the log finds no place.
+const SPENT_BYTES: u64 = 64 * 1024 * 1024;
 /// A clock before 2024 was never set.
 const PLAUSIBLE_SINCE_MICROS: i64 = 1_704_067_200_000_000;
 /// How far behind the log a clock may be before somebody should look.
@@ -129,7 +131,7 @@ fn configuration(settings: &Settings) -> Vec<Finding> {
     }
     for given in settings.provenance() {
         let detail = format!("{} ({})", given.value, given.origin);
-        findings.push(finding(given.key, Health::Well, detail));
+        findings.push(finding(&format!("setting {}", given.key), Health::Well, detail));
     }
     let public = !settings.server.listen.ip().is_loopback();
     if public && settings.server.token.is_none() {
@@ -188,7 +190,11 @@ fn writable(folder: &Path) -> Finding {
 fn free_space(folder: &Path) -> Option<Finding> {
     let space = rustix::fs::statvfs(folder).ok()?;
     let free = space.f_bavail.saturating_mul(space.f_frsize);
-    let health = if free < SCARCE_BYTES { Health::Problem } else { Health::Well };
+    let health = match free {
+        ..SPENT_BYTES => Health::Problem,
+        SPENT_BYTES..SCARCE_BYTES => Health::Note,
+        _ => Health::Well,
+    };
     let advice = if free < SCARCE_BYTES { "; free some before it is full" } else { "" };
     Some(finding("disk", health, format!("{} MiB free{advice}", grouped(free / 1024 / 1024))))
 }

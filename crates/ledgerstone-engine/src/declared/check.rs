@@ -1,6 +1,6 @@
 //! Tries a declaration on events without storing anything, and reports what would come of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ledgerstone_core::{
     Body, DefinitionHash, Document, DocumentKey, FieldName, Position, Projection, ProjectionError,
@@ -28,6 +28,8 @@ pub struct CheckReport {
     pub fields: Vec<FieldReport>,
     /// How many events each `[[on]]` took, in order.
     pub rules: Vec<u64>,
+    /// The types that the declaration names and none of the events had: a misspelt one, or one yet to come.
+    pub unmet_types: Vec<String>,
     /// The fields that none of the events gave a value.
     pub never_set: Vec<FieldName>,
     /// How many events would be parked.
@@ -71,6 +73,7 @@ pub struct CheckProblem {
 pub(crate) struct Check<'a> {
     model: &'a DeclaredReadModel,
     documents: BTreeMap<(Tenant, DocumentKey), Body>,
+    unmet_types: BTreeSet<&'a str>,
     report: CheckReport,
 }
 
@@ -96,17 +99,20 @@ impl<'a> Check<'a> {
             documents: 0,
             fields: fields.collect(),
             rules: vec![0; declaration.rules.len()],
+            unmet_types: Vec::new(),
             never_set: Vec::new(),
             problem_count: 0,
             problems: Vec::new(),
             examples: Vec::new(),
         };
-        Self { model, documents: BTreeMap::new(), report }
+        let types = declaration.rules.iter().flat_map(|rule| &rule.matching.types);
+        Self { model, documents: BTreeMap::new(), unmet_types: types.map(String::as_str).collect(), report }
     }
 
     /// Tries one event.
     pub(crate) fn event(&mut self, event: &RecordedEvent) {
         self.report.events_read += 1;
+        self.unmet_types.remove(event.event_type());
         for (rule, count) in self.model.declaration().rules.iter().zip(&mut self.report.rules) {
             *count += u64::from(rule.matching.matches(event));
         }
@@ -158,6 +164,7 @@ impl<'a> Check<'a> {
     /// Returns what came of it.
     pub(crate) fn finish(mut self) -> CheckReport {
         self.report.documents = u64::try_from(self.documents.len()).unwrap_or(u64::MAX);
+        self.report.unmet_types = self.unmet_types.into_iter().map(str::to_owned).collect();
         let never = self.report.fields.iter().filter(|field| field.set == 0).map(|field| field.name.clone());
         self.report.never_set = never.collect();
         let examples = self.documents.into_iter().take(Self::EXAMPLES);

@@ -67,6 +67,10 @@ pub(crate) async fn to_stream(
 
 fn one_or_many(body: &[u8]) -> Result<Vec<EventJson>, Failure> {
     match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        None => {
+            Err(Problem::invalid("the body is empty; send an event, a list of events, or a line for each")
+                .into())
+        }
         Some(b'[') => {
             let events: Vec<ObjectJson<EventJson>> = read_json(body)?;
             Ok(events.into_iter().map(|event| event.0).collect())

@@ -49,7 +49,7 @@ pub(crate) async fn reference(uri: Uri) -> Answered {
          <a href=\"/openapi.json\">the OpenAPI document</a>. Failures are \
          <a href=\"/errors\">problem documents with codes</a>. Every path under <code>/v1</code> takes the headers \
          <code>ledgerstone-tenant</code> and <code>x-correlation-id</code>, and <code>authorization: Bearer …</code> \
-         where the server has a token.</p>",
+         where the server has a token. A body may be packed with <code>content-encoding: gzip</code>.</p>",
     );
     for route in ROUTES {
         describe(&mut body, route);

@@ -57,8 +57,12 @@ pub(super) fn check(session: &mut Session, document: &Value) -> Result<(), Failu
     let causes = rows(report, "problems", &["position", "stream", "event_type", "cause"]);
     section(output, &["POSITION", "STREAM", "TYPE", "PROBLEM"], &causes)?;
     section(output, &["EXAMPLE", "DOCUMENT"], &rows(report, "examples", &["key", "body"]))?;
-    let never = report.get("never_set").map(plain).filter(|never| never != "-");
-    never.map_or(Ok(()), |never| output.line(format!("\nno event sets: {never}")))
+    for (list, meaning) in [("unmet_types", "no event is a"), ("never_set", "no event sets")] {
+        if let Some(names) = report.get(list).map(plain).filter(|names| names != "-") {
+            output.line(format!("\n{meaning}: {names}"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Prints what another verb answers: names and values, and the keys for which it failed.

@@ -180,7 +180,19 @@ impl Retain {
         let admin = if self.transient { admin.declaring_transient() } else { admin };
         let retention = Retention { max_count: self.max_count, max_age_seconds: self.max_age };
         let changed = admin.retain(&self.stream, retention).await?.is_some();
-        answer(session, changed, "so it is kept from now on", "it had been kept so before")
+        let kept = kept(&self.stream, retention);
+        answer(session, changed, &format!("from now on {kept}"), &format!("as before, {kept}"))
+    }
+}
+
+/// Says in a sentence what a retention keeps.
+fn kept(stream: &StreamId, retention: Retention) -> String {
+    let count = retention.max_count.map(|count| format!("at most {count} of its newest events"));
+    let age = retention.max_age_seconds.map(|seconds| format!("what is younger than {seconds} s"));
+    match (count, age) {
+        (None, None) => format!("{stream} keeps everything"),
+        (Some(count), Some(age)) => format!("{stream} keeps {count}, and of these {age}"),
+        (count, age) => format!("{stream} keeps {}", count.or(age).unwrap_or_default()),
     }
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use clap::Args;
 use futures_util::StreamExt as _;
 use ledgerstone::core::{
-    CollectionName, FieldName, Filter, LogKind, OffsetTime, OrderBy, RecordedEvent, SelectJson, Selection,
+    Code, CollectionName, FieldName, Filter, LogKind, OffsetTime, OrderBy, RecordedEvent, SelectJson,
+    Selection,
 };
 use ledgerstone::engine::STREAMS;
 use serde_json::{Value, json};
@@ -40,16 +41,12 @@ impl List {
         let opened = session.open(Access::Read).await?;
         let name = CollectionName::new(STREAMS)?;
         let mut rows = Vec::new();
-        let desk = match opened.is_read_only {
-            true => None,
-            false => {
-                let desk = ReadModelDesk::of(&opened, session.tenant()).await?;
-                let lag = desk.status(&name).await?.get("lag").and_then(Value::as_u64).unwrap_or(0);
-                (opened.remote.is_some() || lag <= FAR_BEHIND).then_some(desk)
-            }
+        let desk = match brought_up(&opened, &name, session).await {
+            // What cannot be written down can still be counted.
+            Err(failure) if matches!(failure.code(), Code::DiskFull | Code::ReadOnly) => None,
+            other => other?,
         };
         if let Some(desk) = desk {
-            desk.catch_up(&name, &ProgressBar::count(&session.output, "counting", None)).await?;
             self.query(&desk, &name, session, &mut rows).await?;
         } else {
             let streams = self.counted(&opened, session).await?;
@@ -135,6 +132,24 @@ impl List {
         self.prefix.as_ref().is_none_or(|prefix| stream.starts_with(prefix.as_str()))
             && self.category.as_ref().is_none_or(|category| event.category() == Some(category.as_str()))
     }
+}
+
+/// Brings the read model of streams up to the log, unless the log itself is the shorter way or nothing may be written.
+async fn brought_up(
+    opened: &Opened,
+    name: &CollectionName,
+    session: &Session,
+) -> Result<Option<ReadModelDesk>, Failure> {
+    if opened.is_read_only {
+        return Ok(None);
+    }
+    let desk = ReadModelDesk::of(opened, session.tenant()).await?;
+    let lag = desk.status(name).await?.get("lag").and_then(Value::as_u64).unwrap_or(0);
+    if opened.remote.is_none() && lag > FAR_BEHIND {
+        return Ok(None);
+    }
+    desk.catch_up(name, &ProgressBar::count(&session.output, "counting", None)).await?;
+    Ok(Some(desk))
 }
 
 /// A stream as far as it was counted; the fields are those of the read model.

@@ -7,10 +7,11 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 /// What number parsers say, and what it means.
-const WORDS: [(&str, &str); 5] = [
+const WORDS: [(&str, &str); 6] = [
     ("invalid digit found in string", "it is not a whole number"),
     ("cannot parse integer from empty string", "it is empty"),
     ("number too large to fit in target type", "it is too large"),
+    ("number would be zero for non-zero type", "it is 0, and the least is 1"),
     ("invalid float literal", "it is not a number"),
     ("cannot parse float from empty string", "it is empty"),
 ];
@@ -53,6 +54,7 @@ mod tests {
             "x".parse::<u64>().expect_err("a word").to_string(),
             "".parse::<u64>().expect_err("nothing").to_string(),
             "99999999999999999999".parse::<u64>().expect_err("too large").to_string(),
+            "0".parse::<std::num::NonZeroU64>().expect_err("zero").to_string(),
             "x".parse::<f64>().expect_err("a word").to_string(),
             "".parse::<f64>().expect_err("nothing").to_string(),
         ];

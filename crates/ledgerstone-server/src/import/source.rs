@@ -70,11 +70,22 @@ impl Input {
                 let file = file.map_err(|error| cannot_open(path, &error))?;
                 let counted = Counted { inner: file, read: Arc::clone(&read) };
                 let packed = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
-                if packed { Box::new(MultiGzDecoder::new(counted)) } else { Box::new(counted) }
+                if packed { Box::new(unpacked(counted)?) } else { Box::new(counted) }
             }
         };
         Ok(Source::new(reader, read))
     }
+}
+
+/// Unpacks what begins as gzip does, and refuses what does not (RFC 1952, 2.3.1).
+fn unpacked<R: Read>(mut packed: R) -> Result<MultiGzDecoder<impl Read>, Failure> {
+    let mut magic = Vec::with_capacity(2);
+    packed.by_ref().take(2).read_to_end(&mut magic).map_err(|error| Failure::io("the input", &error))?;
+    if magic != [0x1f, 0x8b] {
+        return Err(Failure::usage("the input is no gzip file, though its name ends in .gz")
+            .with_help("take the ending .gz off the file's name if it is not packed"));
+    }
+    Ok(MultiGzDecoder::new(io::Cursor::new(magic).chain(packed)))
 }
 
 fn cannot_open(path: &Path, error: &io::Error) -> Failure {
@@ -176,12 +187,6 @@ impl Source {
         let line = self.line + self.ahead().iter().filter(|byte| **byte == b'\n').count() as u64;
         let what = match error.kind() {
             io::ErrorKind::UnexpectedEof => "the gzip file is cut off",
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData if bytes == 0 => {
-                return Failure::usage(format!(
-                    "the input is no gzip file, though its name ends in .gz: {error}"
-                ))
-                .with_help("take the ending .gz off the file's name if it is not packed");
-            }
             io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => "the gzip file is damaged",
             _ => return Failure::io(format!("the input cannot be read beyond line {line}"), error),
         };

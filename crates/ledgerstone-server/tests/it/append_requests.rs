@@ -1,7 +1,10 @@
 //! Requests that append: whole, guarded, repeatable, and refused with a reason.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use ledgerstone::engine::StreamAdmin;
 use ledgerstone::stores::{Resources, open};
 use ledgerstone_server::api::state::ApiLimits;
@@ -67,6 +70,7 @@ pub(crate) fn add(trials: &mut Trials) {
         assert!(server.get("/v1/streams/account-1").await.text().contains(&format!(r#""data":{data}"#)));
         Ok(())
     });
+    trials.add("append::a_gzip_body_is_unpacked_and_another_packing_refused", packed_bodies);
     trials.add("append::data_that_nobody_can_read_is_refused_with_its_place", || async {
         let server = running().await;
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
@@ -188,6 +192,7 @@ async fn malformed_bodies() -> ledgerstone_testkit::conformance::CaseResult {
         let answer = server.post("/v1/streams/account-1", body.to_vec()).await;
         let problem = answer.problem(400, "LS0015");
         assert!(!problem.detail.is_empty());
+        assert_eq!(problem.detail.contains("the body is empty"), body.is_empty(), "{}", problem.detail);
     }
     let problem = server.post("/v1/append", "{\n  \"appnds\": []\n}").await.problem(400, "LS0015");
     assert_eq!(problem.members["line"], 2);
@@ -195,6 +200,20 @@ async fn malformed_bodies() -> ledgerstone_testkit::conformance::CaseResult {
     let long = "x".repeat(600);
     server.post(&format!("/v1/streams/{long}"), r#"{"type":"Opened"}"#).await.problem(400, "LS0015");
     assert_eq!(server.get("/v1/head").await.json()["heads"]["application"], 0);
+    Ok(())
+}
+
+async fn packed_bodies() -> ledgerstone_testkit::conformance::CaseResult {
+    let server = running().await;
+    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+    packer.write_all(br#"{"type":"Opened"}"#)?;
+    let packed = packer.finish()?;
+    let as_gzip = [("content-encoding", "gzip"), ("content-type", "application/json")];
+    let path = "/v1/streams/account-1";
+    assert_eq!(server.call("POST", path, &as_gzip, packed.clone()).await.status, 200);
+    server.call("POST", path, &as_gzip, "{}").await.problem(400, "LS0015");
+    let as_other = [("content-encoding", "zstd"), ("content-type", "application/json")];
+    server.call("POST", path, &as_other, packed).await.problem(415, "LS0015");
     Ok(())
 }
 

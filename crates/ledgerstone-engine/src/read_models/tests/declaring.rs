@@ -134,7 +134,9 @@ async fn a_check_tells_what_would_come_of_a_declaration_and_stores_nothing() {
     world.append("s-1", "Number", json!({"n": "ten"})).await;
     world.append("s-1", "Number", json!({})).await;
     let toml = FIRST.replace("[[on]]", "never = \"text\"\n[[on]]");
+    let toml = toml.replace("[\"Number\"]", "[\"Number\", \"Numer\"]");
     let report = world.models.check(&toml, 7).await.expect("checks");
+    assert_eq!(report.unmet_types, ["Numer"]);
     assert_eq!((report.events_read, report.events_matched, report.documents), (7, 7, 5));
     let sum = report.fields.iter().find(|field| field.name.as_str() == "sum").expect("the field");
     assert_eq!((sum.set, sum.missing, sum.wrong_type), (5, 1, 1));

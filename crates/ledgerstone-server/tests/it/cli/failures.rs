@@ -117,6 +117,8 @@ async fn arguments() -> CaseResult {
         (&["events", "append", "--batch", "array.json"], "is an array, and an object is needed"),
         (&["events", "append", "--batch", "batch.json"], "it is an object, and an array is needed"),
         (&["import", "."], ". is a folder"),
+        (&["events", "read", "--limit", "-1"], "it is not a whole number"),
+        (&["streams", "retain", "a", "--max-count", "0"], "the least is 1"),
     ] {
         for json in [&[][..], &["--json"]] {
             let ended = desk.run(&[arguments, json].concat());
@@ -191,6 +193,9 @@ async fn full(mount: Mount) -> CaseResult {
     };
     let ended = Ended::of(import("100").output()?);
     ended.failed(7, "LS0003");
+    let mut list = binary(mount.path());
+    let listed = Ended::of(list.args(["--store", &store, "streams", "list", "--json"]).output()?);
+    assert!(listed.code == 0 && listed.out.contains("\"events\""), "{}", listed.err);
     // With room again, the same command goes on.
     let grown = mount.mount(&["-o", "remount,size=64m"]);
     assert!(grown, "the file system grows");

@@ -471,6 +471,8 @@ async fn damaged() -> CaseResult {
     run().failed(2, "error[LS0015]: the gzip file is damaged in line 20002");
     desk.write("log.csv.gz", &text);
     run().failed(2, "take the ending .gz off");
+    desk.write("log.csv.gz", "a");
+    run().failed(2, "take the ending .gz off");
     desk.write("log.csv.gz", packed);
     assert_eq!(run().code, 0);
     assert_eq!(by_stream(&desk.events()), expected(&rows(0..20_000)));
