@@ -17,6 +17,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt as _};
 
+use crate::lanes::Lanes;
+
 /// How often an HTTP/2 connection is asked whether it is alive, and how long it may take to say so.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// How long to wait when the system has no connection to give, as when files run out.
@@ -75,10 +77,12 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// Takes connections until `ending`, and returns when those that were open have answered what they were asked.
+/// Takes connections until `ending`, serves them on `lanes`, and returns when those that were open have answered what
+/// they were asked.
 pub(crate) async fn accept<S>(
     listener: TcpListener,
     speaks: Speaks,
+    lanes: Lanes,
     service: S,
     limits: ConnectionLimits,
     ending: CancellationToken,
@@ -94,8 +98,14 @@ pub(crate) async fn accept<S>(
             Some(_) = open.join_next() => {}
             accepted = listener.accept(), if open.len() < limits.connections => match accepted {
                 Ok((stream, _)) => {
+                    let place = lanes.place();
                     let (builder, service, ending) = (builder.clone(), service.clone(), ending.clone());
-                    open.spawn(keep(builder, stream, service, limits.header_timeout, ending));
+                    let runtime = place.runtime.clone();
+                    let connection = async move {
+                        let _place = place;
+                        keep(builder, stream, service, limits.header_timeout, ending).await;
+                    };
+                    open.spawn_on(connection, &runtime);
                 }
                 Err(error) if is_of_the_caller(&error) => {}
                 Err(error) => {
@@ -138,8 +148,10 @@ async fn keep<S>(
 ) where
     S: Answers,
 {
-    // Small answers must not wait for the next ones (Nagle's algorithm).
-    drop(stream.set_nodelay(true));
+    let stream = match taken_over(stream) {
+        Ok(stream) => stream,
+        Err(error) => return tracing::debug!(%error, "a connection could not be taken over"),
+    };
     let begun = CancellationToken::new();
     let asked = begun.clone();
     let service = service.map_request(move |request: Request<Incoming>| {
@@ -171,6 +183,13 @@ async fn keep<S>(
             }
         }
     }
+}
+
+/// Has the runtime of the caller wake for a connection that another one accepted.
+fn taken_over(stream: TcpStream) -> std::io::Result<TcpStream> {
+    // Small answers must not wait for the next ones (Nagle's algorithm).
+    stream.set_nodelay(true)?;
+    TcpStream::from_std(stream.into_std()?)
 }
 
 /// Tells whether a connection ended before it was accepted, which is its caller's affair.

@@ -15,6 +15,7 @@ pub mod export;
 pub mod failure;
 pub mod import;
 pub mod json_words;
+mod lanes;
 pub mod log_check;
 pub mod log_digest;
 pub mod output;

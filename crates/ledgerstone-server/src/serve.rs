@@ -20,6 +20,7 @@ use crate::api::routes::router;
 use crate::api::state::{Api, ApiLimits};
 use crate::app::App;
 use crate::connections::{ConnectionLimits, Speaks, accept};
+use crate::lanes::Lanes;
 use crate::protocols::umadb::service::UmaDb;
 use crate::settings::ScavengeSettings;
 use crate::{error_pages, scavenge_rounds, telemetry};
@@ -121,6 +122,10 @@ impl Listening {
         let Self { http, umadb, options } = self;
         // Metrics must be collected before the handlers look their counters up.
         telemetry::prometheus().context("another part of this process collects metrics already")?;
+        let umadb = match umadb {
+            Some(taken) => Some((taken, Lanes::start("umadb").context("its threads cannot be started")?)),
+            None => None,
+        };
         Ok(Server { api: Api::new(app, options.limits, options.system_appends), http, umadb, options })
     }
 }
@@ -138,7 +143,7 @@ impl Taken {
 pub struct Server {
     api: Api,
     http: Taken,
-    umadb: Option<Taken>,
+    umadb: Option<(Taken, Lanes)>,
     options: ServeOptions,
 }
 
@@ -155,7 +160,7 @@ impl Server {
 
     /// Returns the address that it listens on for clients of UmaDB, if it does.
     pub fn umadb_address(&self) -> Option<SocketAddr> {
-        self.umadb.as_ref().map(|taken| taken.address)
+        self.umadb.as_ref().map(|(taken, _)| taken.address)
     }
 
     /// Serves until `shutdown` comes. Then it is unready for the drain delay, stops accepting, tells streams of
@@ -191,16 +196,16 @@ impl Server {
 }
 
 /// Answers on every address until the end of the application is announced and what was asked has been answered.
-async fn answer(api: Api, http: Taken, umadb: Option<Taken>, options: ServeOptions) {
+async fn answer(api: Api, http: Taken, umadb: Option<(Taken, Lanes)>, options: ServeOptions) {
     let (connections, ending) = (options.connections, &api.ending);
     let routes = router(&api, edge(&api, &options)).map_request(|request: Request<_>| request.map(Body::new));
     tracing::info!(address = %http.address, "serving");
-    let over_http = accept(http.listener, Speaks::Http, routes, connections, ending.clone());
+    let over_http = accept(http.listener, Speaks::Http, Lanes::shared(), routes, connections, ending.clone());
     let to_umadb_clients = async {
-        let Some(Taken { listener, address }) = umadb else { return };
+        let Some((Taken { listener, address }, lanes)) = umadb else { return };
         let service = UmaDb::new(api.clone(), options.authenticator.clone(), options.request_timeout);
         tracing::info!(%address, "serving clients of UmaDB");
-        accept(listener, Speaks::Grpc, service, connections, ending.clone()).await;
+        accept(listener, Speaks::Grpc, lanes, service, connections, ending.clone()).await;
     };
     tokio::join!(over_http, to_umadb_clients);
 }
