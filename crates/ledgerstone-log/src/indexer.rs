@@ -205,7 +205,7 @@ fn write(shared: &Shared, closed: &Active) -> Result<SegmentRun, LogError> {
     };
     let tail = closed.tail.read();
     let run = write_run(&*shared.disk, &closed.segment, &tail, tail.head())?;
-    shared.keep_warm(&closed.segment, bytes);
+    shared.warm.lock().keep(&closed.segment, bytes);
     Ok(run)
 }
 

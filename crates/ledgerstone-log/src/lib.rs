@@ -1,5 +1,6 @@
 //! The log engine of ledgerstone: segments, recovery, and an index that is never trusted over the log.
 
+mod ajar;
 mod alarm;
 mod appender;
 mod archive;
@@ -15,10 +16,13 @@ mod index;
 mod index_view;
 mod indexer;
 mod log;
+#[cfg(test)]
+mod one_stream;
 mod overlay_disk;
 mod page;
 mod page_buffer;
 mod places;
+mod places_file;
 mod reader;
 mod real_disk;
 mod recovery;
@@ -40,6 +44,7 @@ mod tail;
 mod terms;
 mod tiered_disk;
 mod verify;
+mod warm_segments;
 mod watermark;
 
 pub use appender::{Appender, CommitError, NewEvent};

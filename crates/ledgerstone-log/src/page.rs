@@ -66,6 +66,18 @@ impl Page {
         self.records.push(record);
     }
 
+    /// Returns what there is, for [`Self::cut_back`].
+    pub(crate) fn reach(&self) -> (usize, usize, usize) {
+        (self.bytes.len(), self.records.len(), self.size)
+    }
+
+    /// Drops what came later.
+    pub(crate) fn cut_back(&mut self, (bytes, records, size): (usize, usize, usize)) {
+        self.bytes.truncate(bytes);
+        self.records.truncate(records);
+        self.size = size;
+    }
+
     /// Turns the page into events that share its bytes; checksums have vouched for them.
     pub fn finish(self) -> Vec<RecordedEvent> {
         let sparse = self.bytes.len() > 4096 && self.size * 4 < self.bytes.len();

@@ -17,7 +17,8 @@ use ledgerstone_core::{Heads, LogKind, Position};
 use crate::segment_header::{u32_at, u64_at};
 
 const MAGIC: &[u8; 8] = b"LEDGPLC\0";
-const FRONT: usize = 48;
+/// How many bytes an entry has.
+pub(crate) const PLACE_BYTES: u64 = 4;
 
 /// How far positions may lie apart in one segment; a larger gap begins a new one.
 pub(crate) const MOST_GAP: u64 = 64 * 1024;
@@ -109,7 +110,7 @@ impl Places {
 
     /// Returns how many bytes it takes in memory, roughly.
     pub(crate) fn bytes(&self) -> usize {
-        FRONT + 4 * (self.application.len() + self.system.len())
+        Front::BYTES + PLACE_BYTES as usize * (self.application.len() + self.system.len())
     }
 
     /// Returns the bytes of the file beside the segment.
@@ -136,23 +137,76 @@ impl Places {
 
     /// Reads the file beside a segment; nothing if it is damaged or belongs to another segment.
     pub(crate) fn decode(bytes: &[u8], salt: u32, end: u64, before: Heads) -> Option<Self> {
-        let sound = bytes.starts_with(MAGIC)
-            && u32_at(bytes, 8) == crc32c::crc32c(bytes.get(12..)?)
+        let front = Front::decode(bytes, salt, end, before)?;
+        let is_sound = u32_at(bytes, 8) == crc32c::crc32c(bytes.get(12..)?);
+        if !is_sound || front.file_bytes() != bytes.len() as u64 {
+            return None;
+        }
+        let places = bytes.get(Front::BYTES..)?;
+        let (application, system) =
+            places.split_at_checked(PLACE_BYTES as usize * front.application as usize)?;
+        Some(Self { before, application: numbers(application), system: numbers(system) })
+    }
+
+    /// Takes entries of one count that were read alone, the first of them that of a position.
+    pub(crate) fn stretch_of(log: LogKind, first: u64, entries: &[u8]) -> Self {
+        let mut places = Self::after(Heads::default());
+        places.before.set(log, Position(first.saturating_sub(1)));
+        match log {
+            LogKind::Application => places.application = numbers(entries),
+            LogKind::System => places.system = numbers(entries),
+        }
+        places
+    }
+
+    /// Tells whether every position that is covered has a record, each behind the one before.
+    pub(crate) fn is_dense(&self) -> bool {
+        let rise = |places: &Vec<u32>| places.iter().zip(places.iter().skip(1)).all(|(one, next)| one < next);
+        let begins = |places: &Vec<u32>| places.first().is_none_or(|first| *first > 0);
+        [&self.application, &self.system].into_iter().all(|places| begins(places) && rise(places))
+    }
+}
+
+fn numbers(bytes: &[u8]) -> Vec<u32> {
+    let (places, _) = bytes.as_chunks();
+    places.iter().map(|place| u32::from_le_bytes(*place)).collect()
+}
+
+/// What stands before the entries: how many there are of each count.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Front {
+    application: u32,
+    system: u32,
+}
+
+impl Front {
+    /// How many bytes it has.
+    pub(crate) const BYTES: usize = 48;
+
+    /// Reads it; nothing if it is that of another segment. The checksum is not looked at.
+    pub(crate) fn decode(bytes: &[u8], salt: u32, end: u64, before: Heads) -> Option<Self> {
+        let is_ours = bytes.len() >= Self::BYTES
+            && bytes.starts_with(MAGIC)
             && u32_at(bytes, 12) == salt
             && u64_at(bytes, 16) == end
             && u64_at(bytes, 24) == before.application.0
             && u64_at(bytes, 32) == before.system.0;
-        let (application, system) = (u32_at(bytes, 40) as usize, u32_at(bytes, 44) as usize);
-        let places = bytes.get(FRONT..)?;
-        if !sound || places.len() != (application.checked_add(system)?).checked_mul(4)? {
-            return None;
+        is_ours.then(|| Self { application: u32_at(bytes, 40), system: u32_at(bytes, 44) })
+    }
+
+    /// Returns where the entries of a count begin, and how many there are.
+    pub(crate) fn entries(self, log: LogKind) -> (u64, u32) {
+        let application_at = Self::BYTES as u64;
+        match log {
+            LogKind::Application => (application_at, self.application),
+            LogKind::System => (application_at + PLACE_BYTES * u64::from(self.application), self.system),
         }
-        let (application, system) = places.split_at_checked(4 * application)?;
-        let numbers = |bytes: &[u8]| {
-            let (places, _) = bytes.as_chunks();
-            places.iter().map(|place| u32::from_le_bytes(*place)).collect()
-        };
-        Some(Self { before, application: numbers(application), system: numbers(system) })
+    }
+
+    /// Returns how large the file is.
+    pub(crate) fn file_bytes(self) -> u64 {
+        let (system_at, system) = self.entries(LogKind::System);
+        system_at + PLACE_BYTES * u64::from(system)
     }
 }
 

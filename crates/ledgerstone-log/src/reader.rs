@@ -1,6 +1,7 @@
 //! Reading records by their positions, one at a time or a stretch at once.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use ledgerstone_core::{LogKind, Timestamp};
 
@@ -16,6 +17,8 @@ use crate::shared::Shared;
 const FIRST_READ: usize = 16 * 1024;
 /// How many bytes of a stretch are read at once.
 const CHUNK: usize = 256 * 1024;
+/// How many records of a stretch are few enough to look for them in the file of the table.
+const FEW: usize = 128;
 
 /// Whether a reader waits for the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,19 +29,21 @@ pub enum Patience {
     OnlyCached,
 }
 
-/// Fills the buffer from a file, or says that this means waiting.
-fn fill(
-    patience: Patience,
-    file: &dyn DiskFile,
-    name: &str,
-    at: u64,
-    buffer: &mut [u8],
-) -> Result<(), LogError> {
-    if patience == Patience::OnlyCached {
-        let read = file.read_cached_at(at, buffer).map_err(LogError::disk("reading", name))?;
-        return if read == Some(buffer.len()) { Ok(()) } else { Err(LogError::WouldWait) };
+impl Patience {
+    /// Fills the buffer from a file, or says that this means waiting.
+    pub(crate) fn fill(
+        self,
+        file: &dyn DiskFile,
+        name: &str,
+        at: u64,
+        buffer: &mut [u8],
+    ) -> Result<(), LogError> {
+        if self == Self::OnlyCached {
+            let read = file.read_cached_at(at, buffer).map_err(LogError::disk("reading", name))?;
+            return if read == Some(buffer.len()) { Ok(()) } else { Err(LogError::WouldWait) };
+        }
+        file.read_exact_at(at, buffer).map_err(LogError::disk("reading", name))
     }
-    file.read_exact_at(at, buffer).map_err(LogError::disk("reading", name))
 }
 
 /// A segment that is being read.
@@ -62,15 +67,19 @@ impl Shared {
         if position > last.0 {
             return Ok(false);
         }
+        if let Some(open) = segment.opened() {
+            return Source { segment: &segment, open: &open, log, patience }.find(position, page);
+        }
+        if let Some(open) = self.open_ajar(&segment, log, position..=position, patience)? {
+            let source = Source { segment: &segment, open: &open, log, patience };
+            let read = source.unvouched(page, |page| source.find(position, page))?;
+            // A place that is none may be a damaged one.
+            if read == Some(true) {
+                return Ok(true);
+            }
+        }
         let open = self.warm(&segment, patience == Patience::Wait)?;
-        let (place, next) = {
-            let places = open.places.read();
-            let Some(place) = places.find(log, position) else { return Ok(false) };
-            (place, places.next_after(log, position))
-        };
-        let source = Source { segment: &segment, open: &open, log, patience };
-        source.one(position, place, next, page)?;
-        Ok(true)
+        Source { segment: &segment, open: &open, log, patience }.find(position, page)
     }
 
     /// Puts the records between two positions on the page, in order or from the end, until it is full or has
@@ -97,11 +106,42 @@ impl Shared {
                 Some(if forwards { last.next().0 } else { last.0 }).filter(|next| range.contains(next))
             );
         }
-        let open = self.warm(&segment, patience == Patience::Wait)?;
-        let source = Source { segment: &segment, open: &open, log, patience };
-        let next = source.stretch(low, high, forwards, page)?;
+        let next = self.read_within(&segment, log, (low, high), forwards, page, patience)?;
         let next = next.or_else(|| if forwards { high.checked_add(1) } else { low.checked_sub(1) });
         Ok(next.filter(|next| range.contains(next)))
+    }
+
+    /// Does as [`Self::read_stretch`] with positions that all belong to one segment.
+    fn read_within(
+        &self,
+        segment: &Arc<Segment>,
+        log: LogKind,
+        (low, high): (u64, u64),
+        forwards: bool,
+        page: &mut Page,
+        patience: Patience,
+    ) -> Result<Option<u64>, LogError> {
+        if let Some(open) = segment.opened() {
+            return Source { segment, open: &open, log, patience }.stretch(low, high, forwards, page);
+        }
+        // One more than there is room for, so that it is known where to go on.
+        let span = page.room() as u64;
+        let asked = match forwards {
+            true => low..=high.min(low.saturating_add(span)),
+            false => low.max(high.saturating_sub(span))..=high,
+        };
+        if page.room() <= FEW
+            && let Some(open) = self.open_ajar(segment, log, asked, patience)?
+            && open.places.read().is_dense()
+        {
+            let source = Source { segment, open: &open, log, patience };
+            let next = source.unvouched(page, |page| source.stretch(low, high, forwards, page))?;
+            if let Some(next) = next {
+                return Ok(next);
+            }
+        }
+        let open = self.warm(segment, patience == Patience::Wait)?;
+        Source { segment, open: &open, log, patience }.stretch(low, high, forwards, page)
     }
 
     /// Returns when the event at a position, or the next one that is there, was recorded.
@@ -130,27 +170,75 @@ impl Shared {
         positions: impl Iterator<Item = u64>,
         patience: Patience,
     ) -> Result<(), LogError> {
+        let mut waiting = Vec::new();
         for position in positions {
-            let Some((segment, _)) = self.segment_of(log, position) else { continue };
-            let open = match self.warm(&segment, patience == Patience::Wait) {
-                Err(LogError::WouldWait) => continue,
-                open => open?,
-            };
-            let places = open.places.read();
-            let Some(place) = places.find(log, position) else { continue };
-            let next = places.next_after(log, position).map_or(segment.end(), u64::from);
-            let bytes = next.saturating_sub(u64::from(place)).min(FIRST_READ as u64);
-            open.file.will_read(u64::from(place), bytes);
+            match self.announce(log, position, Patience::OnlyCached) {
+                Err(LogError::WouldWait) => waiting.push(position),
+                announced => announced?,
+            }
         }
+        if patience == Patience::Wait {
+            // By now the disk fetches together what says where they stand.
+            for position in waiting {
+                self.announce(log, position, patience)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn announce(&self, log: LogKind, position: u64, patience: Patience) -> Result<(), LogError> {
+        let Some((segment, _)) = self.segment_of(log, position) else { return Ok(()) };
+        let opened = segment.opened();
+        let places_alone = match opened {
+            Some(_) => None,
+            None => self.open_ajar(&segment, log, position..=position, patience)?.map(Arc::new),
+        };
+        let open = match opened.or(places_alone) {
+            Some(open) => open,
+            None => self.warm(&segment, patience == Patience::Wait)?,
+        };
+        let places = open.places.read();
+        let Some(place) = places.find(log, position) else { return Ok(()) };
+        let next = places.next_after(log, position).map_or(segment.end(), u64::from);
+        let bytes = next.saturating_sub(u64::from(place)).min(FIRST_READ as u64);
+        open.file.will_read(u64::from(place), bytes);
         Ok(())
     }
 }
 
 impl Source<'_> {
+    /// Reads by places that nobody vouches for; nothing, and the page as before, if they lead to anything else.
+    fn unvouched<T>(
+        &self,
+        page: &mut Page,
+        read: impl FnOnce(&mut Page) -> Result<T, LogError>,
+    ) -> Result<Option<T>, LogError> {
+        let before = page.reach();
+        match read(page) {
+            Ok(read) => Ok(Some(read)),
+            Err(LogError::WouldWait) => Err(LogError::WouldWait),
+            Err(_) => {
+                page.cut_back(before);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Reads the record at a position; tells whether there is one.
+    fn find(&self, position: u64, page: &mut Page) -> Result<bool, LogError> {
+        let (place, next) = {
+            let places = self.open.places.read();
+            let Some(place) = places.find(self.log, position) else { return Ok(false) };
+            (place, places.next_after(self.log, position))
+        };
+        self.one(position, place, next, page)?;
+        Ok(true)
+    }
+
     /// Reads one record that stands at `place`, with the next one of its count at `next`.
     fn one(&self, position: u64, place: u32, next: Option<u32>, page: &mut Page) -> Result<(), LogError> {
         let at = u64::from(place);
-        let end = next.map_or_else(|| self.segment.end(), u64::from);
+        let end = self.end_before(next);
         let most = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
         let from = page.bytes.len();
         page.bytes.resize(from + most.min(FIRST_READ), 0);
@@ -199,7 +287,7 @@ impl Source<'_> {
         let (wanted, next) = places.stretch(self.log, range, forwards, (page.room(), budget));
         let last = wanted.iter().max_by_key(|(_, place)| *place);
         let following = last.and_then(|(position, _)| places.next_after(self.log, *position));
-        let end = following.map_or_else(|| self.segment.end(), u64::from);
+        let end = self.end_before(following);
         let begin = wanted.iter().map(|(_, place)| u64::from(*place)).min().unwrap_or_default();
         (wanted, end.min(begin + budget + FIRST_READ as u64), next)
     }
@@ -220,9 +308,14 @@ impl Source<'_> {
         Ok(())
     }
 
+    /// Returns where a record ends at the latest, with the next one of its count at `next`.
+    fn end_before(&self, next: Option<u32>) -> u64 {
+        next.map_or(u64::MAX, u64::from).min(self.segment.end())
+    }
+
     fn fill(&self, at: u64, page: &mut Page, from: usize) -> Result<(), LogError> {
         let buffer = page.bytes.get_mut(from..).unwrap_or_default();
-        fill(self.patience, &*self.open.file, &self.segment.name, at, buffer)
+        self.patience.fill(&*self.open.file, &self.segment.name, at, buffer)
     }
 
     fn damaged(&self, at: u64) -> LogError {

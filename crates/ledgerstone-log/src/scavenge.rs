@@ -201,7 +201,7 @@ fn take_over(shared: &Shared, file: Arc<dyn DiskFile>, written: &Rewritten) -> A
     let open = Arc::new(OpenSegment { file, places: RwLock::new(places) });
     let segment = Arc::new(Segment::growing(written.header, written.end, open));
     shared.replace(&segment);
-    shared.keep_warm(&segment, bytes);
+    shared.warm.lock().keep(&segment, bytes);
     if let Err(error) = save_places(&*shared.disk, &segment, &written.places) {
         tracing::warn!(%error, segment = segment.name, "the table of places could not be kept");
     }

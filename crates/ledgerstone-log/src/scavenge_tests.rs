@@ -4,52 +4,21 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use ledgerstone_core::{
-    EncodedEvent, EventData, EventType, Heads, LogKind, Mark, MarkName, Position, RecordedEvent, Revision,
-    Stamp, StreamId, Tenant, TenantScope, TimeOrderedIds, Timestamp,
+    Heads, LogKind, Mark, MarkName, Position, RecordedEvent, Tenant, TenantScope, Timestamp,
 };
-use uuid::Uuid;
 
-use crate::appender::{Appender, NewEvent};
+use crate::appender::Appender;
 use crate::disk::Disk;
 use crate::log::{LogReader, Opened, open};
+use crate::one_stream::{append, options};
 use crate::page::Page;
 use crate::reader::Patience;
 use crate::scavenge::{Reclaimed, Scavenge};
-use crate::shared::Options;
 use crate::simulated_disk::SimulatedDisk;
-use crate::tail::Entry;
-use crate::terms::id_key;
 
 fn opened(disk: &SimulatedDisk) -> (LogReader, Appender) {
-    let mut options = Options::new(Arc::new(TimeOrderedIds));
-    options.segment_bytes = 600;
-    options.background = false;
-    let Opened { reader, appender, .. } = open(Arc::new(disk.clone()), options).expect("a log");
+    let Opened { reader, appender, .. } = open(Arc::new(disk.clone()), options()).expect("a log");
     (reader, appender)
-}
-
-/// Appends the next event of the one stream that there is.
-fn append(reader: &LogReader, appender: &mut Appender) {
-    let position = appender.written().application.next();
-    let stream = StreamId::new("s-1").expect("a stream");
-    let kind = EventType::new("Made").expect("a type");
-    let event = EventData::json(Uuid::from_u128(position.0.into()), kind, vec![b'x'; 90]);
-    let mut encoded = EncodedEvent::new(&Tenant::default(), Some(&stream), &event, true, true);
-    let (revision, recorded_at) =
-        (Revision(position.0 - 1), Timestamp::from_micros(position.0.cast_signed()));
-    encoded.stamp(Stamp { position, revision, recorded_at });
-    let term = reader.hasher().stream(LogKind::Application, "", "s-1");
-    let entry = Entry {
-        log: LogKind::Application,
-        position,
-        id_key: id_key(event.id),
-        stream: Some((term, revision.0)),
-        terms: &[],
-    };
-    appender.begin();
-    appender.event(NewEvent { entry, record: encoded.as_bytes() });
-    appender.end(&Tenant::default(), Vec::new(), recorded_at);
-    appender.commit().expect("committed");
 }
 
 fn swap(appender: &mut Appender, name: &str, at: i64, expires_at: Option<i64>) {

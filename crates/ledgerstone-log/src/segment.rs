@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use ledgerstone_core::{Heads, LogKind, Position};
 use parking_lot::{Mutex, RwLock};
 
+use crate::ajar::Ajar;
 use crate::disk::{Disk, DiskFile};
 use crate::failure::LogError;
 use crate::places::Places;
+use crate::places_file::PlacesFile;
 use crate::recovery::header_of;
 use crate::scanner::Scanner;
 use crate::segment_header::{SegmentHeader, segment_name};
@@ -21,6 +23,8 @@ pub(crate) struct Segment {
     /// Where what is durable ends.
     end: AtomicU64,
     open: Mutex<Option<Arc<OpenSegment>>>,
+    /// What is open as long as the table is not loaded.
+    ajar: Mutex<Option<Arc<Ajar>>>,
     /// Held by who loads the table, so that those who come meanwhile wait for it rather than load it too.
     loading: Mutex<()>,
     /// Whether it stays open, because its name is about to be another file's.
@@ -39,8 +43,8 @@ impl Segment {
     pub(crate) fn closed(header: SegmentHeader, end: u64) -> Self {
         let name = segment_name(header.number);
         let pinned = AtomicBool::new(false);
-        let (open, loading) = (Mutex::new(None), Mutex::new(()));
-        Self { header, name, end: AtomicU64::new(end), open, loading, pinned }
+        let (open, ajar, loading) = (Mutex::new(None), Mutex::new(None), Mutex::new(()));
+        Self { header, name, end: AtomicU64::new(end), open, ajar, loading, pinned }
     }
 
     /// Takes a segment that is open and stays so while it grows.
@@ -70,10 +74,24 @@ impl Segment {
 
     /// Gives file and table free; whoever reads them now goes on.
     pub(crate) fn close(&self) {
+        self.ajar.lock().take();
         let mut open = self.open.lock();
         if !self.pinned.load(Ordering::Acquire) {
             open.take();
         }
+    }
+
+    /// Returns what is open without the table, if it is.
+    pub(crate) fn ajar(&self) -> Option<Arc<Ajar>> {
+        self.ajar.lock().clone()
+    }
+
+    /// Opens the file and that of its table; nothing if the table has to be made, or the file cannot be read.
+    pub(crate) fn set_ajar(&self, disk: &dyn Disk) -> Option<Arc<Ajar>> {
+        let file = disk.open(&self.name).ok()?;
+        self.check_is_file(&*file).ok()?;
+        let places = PlacesFile::open(disk, &self.header, self.end())?;
+        Some(Arc::clone(self.ajar.lock().get_or_insert_with(|| Arc::new(Ajar::new(file, places)))))
     }
 
     /// Keeps the segment open for good: whoever holds it reads on, whatever its name stands for.
@@ -99,6 +117,7 @@ impl Segment {
             return Ok(open);
         }
         let opened = self.load(disk);
+        self.ajar.lock().take();
         let mut open = self.open.lock();
         match &*open {
             // Somebody was faster; and if the segment was replaced meanwhile, what was loaded is another's.

@@ -1,6 +1,5 @@
 //! What the writer, the readers and the indexer share.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,6 +14,7 @@ use crate::scrubber::Scrub;
 use crate::segment::{OpenSegment, Segment};
 use crate::state::State;
 use crate::terms::TermHasher;
+use crate::warm_segments::WarmSegments;
 
 /// How a log is kept.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub struct Options {
     pub presized: bool,
     /// How many bytes the tables of places of closed segments take in memory at most.
     pub places_bytes: usize,
-    /// How many closed segments are kept open at most.
+    /// How many files of closed segments are kept open at most; one whose table is not in memory takes two.
     pub open_segments: usize,
     /// Whether indexes are written and merged on a thread of their own, or by the writer in turn.
     pub background: bool,
@@ -62,8 +62,7 @@ pub(crate) struct Shared {
     pub(crate) seed: u64,
     /// In the order of their numbers; the last one grows.
     pub(crate) segments: RwLock<Vec<Arc<Segment>>>,
-    /// Closed segments that are open, the one that was opened first in front.
-    warm: Mutex<VecDeque<(Arc<Segment>, usize)>>,
+    pub(crate) warm: Mutex<WarmSegments>,
     pub(crate) index: RwLock<Index>,
     pub(crate) state: RwLock<State>,
     pub(crate) durable: RwLock<Heads>,
@@ -80,13 +79,14 @@ impl Shared {
         segments: Vec<Arc<Segment>>,
         (state, index, durable): (State, Index, Heads),
     ) -> Self {
+        let warm = WarmSegments::new(options.places_bytes, options.open_segments);
         Self {
             disk,
             options,
             identity,
             seed,
             segments: RwLock::new(segments),
-            warm: Mutex::new(VecDeque::new()),
+            warm: Mutex::new(warm),
             index: RwLock::new(index),
             state: RwLock::new(state),
             durable: RwLock::new(durable),
@@ -117,7 +117,7 @@ impl Shared {
             return Err(LogError::WouldWait);
         }
         let open = segment.open(&*self.disk)?;
-        self.keep_warm(segment, open.places.read().bytes());
+        self.warm.lock().keep(segment, open.places.read().bytes());
         Ok(open)
     }
 
@@ -136,23 +136,6 @@ impl Shared {
         }
     }
 
-    /// Notes that a closed segment is open, and closes those that were opened first if there are too many.
-    pub(crate) fn keep_warm(&self, segment: &Arc<Segment>, bytes: usize) {
-        let mut warm = self.warm.lock();
-        // Several readers may have waited for it.
-        warm.retain(|(held, _)| !Arc::ptr_eq(held, segment));
-        warm.push_back((Arc::clone(segment), bytes));
-        let mut held: usize = warm.iter().map(|(_, bytes)| bytes).sum();
-        while warm.len() > 1 && (held > self.options.places_bytes || warm.len() > self.options.open_segments)
-        {
-            let Some((oldest, bytes)) = warm.pop_front() else { break };
-            held -= bytes;
-            if !warm.iter().any(|(other, _)| Arc::ptr_eq(other, &oldest)) {
-                oldest.close();
-            }
-        }
-    }
-
     /// Puts a segment in the place of the one with its number, which readers that hold it go on reading.
     pub(crate) fn replace(&self, segment: &Arc<Segment>) {
         let mut segments = self.segments.write();
@@ -160,6 +143,6 @@ impl Shared {
         let Some(held) = held else { return };
         let old = std::mem::replace(held, Arc::clone(segment));
         drop(segments);
-        self.warm.lock().retain(|(warm, _)| !Arc::ptr_eq(warm, &old));
+        self.warm.lock().forget(&old);
     }
 }
