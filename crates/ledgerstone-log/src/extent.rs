@@ -5,8 +5,8 @@ use ledgerstone_core::{Heads, LogIdentity};
 use crate::disk::Disk;
 use crate::failure::LogError;
 use crate::recovery::{check_near, follow};
-use crate::scanner::{Found, Scanner};
-use crate::segment::{UNCHECKED, later};
+use crate::scanner::Scanner;
+use crate::segment::later;
 use crate::segment_header::{SegmentHeader, segment_name, segment_number};
 use crate::watermark::Watermark;
 
@@ -103,17 +103,9 @@ fn scan(disk: &dyn Disk, header: &SegmentHeader) -> Result<(u64, Heads), LogErro
     let size = file.size().map_err(LogError::disk("measuring", &name))?;
     let mut scanner = Scanner::new(&*file, &name, header.salt, size);
     let mut heads = header.heads;
-    loop {
-        match scanner.next()? {
-            Found::Frame(_, frame) => heads = later(heads, frame.header.heads),
-            Found::End(at) if at >= header.batches_at => return Ok((at, heads)),
-            Found::End(at) => return Err(LogError::damaged(&name, at, "the segment ends early")),
-            Found::Broken { frame, at } => {
-                if frame < header.batches_at || scanner.finds_witness(frame)? {
-                    return Err(LogError::damaged(&name, at, UNCHECKED));
-                }
-                return Ok((frame, heads));
-            }
-        }
-    }
+    let ending = scanner.read_growing(header.batches_at, |_, frame| {
+        heads = later(heads, frame.header.heads);
+        Ok(())
+    })?;
+    Ok((ending.at, heads))
 }

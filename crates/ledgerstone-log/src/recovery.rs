@@ -12,10 +12,8 @@ use crate::failure::LogError;
 use crate::frame::{Frame, FrameKind};
 use crate::indexer::parse_run_name;
 use crate::places::Places;
-use crate::scanner::{Found, Scanner};
-use crate::segment::{
-    OpenSegment, Segment, TOO_FAR, UNCHECKED, checksum_place, later, place_of, places_number,
-};
+use crate::scanner::{Ending, Scanner};
+use crate::segment::{OpenSegment, Segment, TOO_FAR, checksum_place, later, place_of, places_number};
 use crate::segment_header::{HEADER_BYTES, SegmentHeader, segment_name, segment_number};
 use crate::state::State;
 use crate::tail::{Entry, Tail};
@@ -266,7 +264,7 @@ pub(crate) struct Newest {
     /// How large the file is.
     size: u64,
     /// Whether its end is torn.
-    torn: bool,
+    is_torn: bool,
 }
 
 impl Newest {
@@ -287,40 +285,35 @@ impl Newest {
         let mut vouched = header.batches_at;
         let mut scanner = Scanner::new(&*file, &name, header.salt, size);
         let hasher = TermHasher::new(header.seed);
-        let mut torn = false;
-        let end = loop {
-            match scanner.next()? {
-                Found::Frame(at, frame) => {
-                    let mut filling = Filling {
-                        tail: &mut tail,
-                        places: &mut places,
-                        state: &mut state,
-                        heads: &mut heads,
-                        recorded_at: &mut recorded_at,
-                    };
-                    filling.take(hasher, (&name, at), &frame)?;
-                    vouched = vouched.max(u64::from(frame.header.durable));
-                }
-                Found::End(at) if at >= durable.unwrap_or(header.batches_at) => break at,
-                Found::End(at) => return Err(LogError::damaged(&name, at, "the segment ends early")),
-                Found::Broken { frame, at } => {
-                    if durable.is_some() || frame < header.batches_at || scanner.finds_witness(frame)? {
-                        return Err(LogError::damaged(&name, at, UNCHECKED));
-                    }
-                    torn = true;
-                    break frame;
-                }
+        let mut take = |at, frame: &Frame<'_>| {
+            let mut filling = Filling {
+                tail: &mut tail,
+                places: &mut places,
+                state: &mut state,
+                heads: &mut heads,
+                recorded_at: &mut recorded_at,
+            };
+            filling.take(hasher, (&name, at), frame)?;
+            vouched = vouched.max(u64::from(frame.header.durable));
+            Ok(())
+        };
+        let Ending { at: end, is_torn } = if let Some(durable) = durable {
+            while let Some((at, frame)) = scanner.next_whole()? {
+                take(at, &frame)?;
             }
+            Ending { at: durable, is_torn: false }
+        } else {
+            scanner.read_growing(header.batches_at, take)?
         };
         let open = Arc::new(OpenSegment { file, places: RwLock::new(places) });
         let segment = Arc::new(Segment::growing(header, end, Arc::clone(&open)));
-        Ok(Self { segment, open, tail, state, heads, recorded_at, vouched, size, torn })
+        Ok(Self { segment, open, tail, state, heads, recorded_at, vouched, size, is_torn })
     }
 
     /// Cuts a torn end away, and makes durable what nobody vouches for.
     fn settle(&mut self, disk: &dyn Disk, report: &mut Report) -> Result<(), LogError> {
         let (file, name, end) = (&self.open.file, &self.segment.name, self.segment.end());
-        if self.torn {
+        if self.is_torn {
             file.set_size(end).map_err(LogError::disk("cutting", name))?;
             report.cut = Some(Cut { file: name.clone(), at: end, bytes: self.size - end });
         }

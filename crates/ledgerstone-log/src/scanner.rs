@@ -8,16 +8,26 @@ use crate::segment_header::HEADER_BYTES;
 
 /// How many bytes are read at once.
 const CHUNK: usize = 1024 * 1024;
+/// What is said of a segment whose frames end before they should.
+const ENDS_EARLY: &str = "the segment ends early";
 
 /// What stands next in a segment.
 #[derive(Debug)]
-pub(crate) enum Found<'a> {
+enum Found<'a> {
     /// A whole frame, and where it begins.
     Frame(u64, Frame<'a>),
     /// Nothing more: the segment ends here, or zeros follow.
     End(u64),
     /// Bytes that are no frame; where the frame should begin, and where the first wrong part stands.
     Broken { frame: u64, at: u64 },
+}
+
+/// Where the whole frames of a segment end that grows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ending {
+    pub(crate) at: u64,
+    /// Whether what a crash left of a write stands behind them.
+    pub(crate) is_torn: bool,
 }
 
 /// A reading of one segment.
@@ -49,7 +59,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads the next frame.
-    pub(crate) fn next(&mut self) -> Result<Found<'_>, LogError> {
+    fn next(&mut self) -> Result<Found<'_>, LogError> {
         let begin = self.at;
         let broken = |at| Ok(Found::Broken { frame: begin, at });
         if begin + FRAME_HEADER_BYTES as u64 > self.end {
@@ -78,8 +88,33 @@ impl<'a> Scanner<'a> {
         match self.next()? {
             Found::Frame(at, frame) => Ok(Some((at, frame))),
             Found::End(at) if at == end => Ok(None),
-            Found::End(at) => Err(LogError::damaged(name, at, "the segment ends early")),
+            Found::End(at) => Err(LogError::damaged(name, at, ENDS_EARLY)),
             Found::Broken { at, .. } => Err(LogError::damaged(name, at, UNCHECKED)),
+        }
+    }
+
+    /// Reads the whole frames of a segment that grows, and says where they end.
+    ///
+    /// What was durable, since it stands before `batches_at` or a later frame says so, must be whole; what else
+    /// is none is a torn write.
+    pub(crate) fn read_growing(
+        &mut self,
+        batches_at: u64,
+        mut take: impl FnMut(u64, &Frame<'_>) -> Result<(), LogError>,
+    ) -> Result<Ending, LogError> {
+        let name = self.name;
+        loop {
+            match self.next()? {
+                Found::Frame(at, frame) => take(at, &frame)?,
+                Found::End(at) if at >= batches_at => return Ok(Ending { at, is_torn: false }),
+                Found::End(at) => return Err(LogError::damaged(name, at, ENDS_EARLY)),
+                Found::Broken { frame, at } => {
+                    if frame < batches_at || self.finds_witness(frame)? {
+                        return Err(LogError::damaged(name, at, UNCHECKED));
+                    }
+                    return Ok(Ending { at: frame, is_torn: true });
+                }
+            }
         }
     }
 
@@ -87,7 +122,7 @@ impl<'a> Scanner<'a> {
     ///
     /// If there is one, acknowledged bytes have changed; if there is none, the end of the segment is what a
     /// crash left of a write that nobody was told about.
-    pub(crate) fn finds_witness(&mut self, broken: u64) -> Result<bool, LogError> {
+    fn finds_witness(&mut self, broken: u64) -> Result<bool, LogError> {
         let mut at = broken + 1;
         while at + FRAME_HEADER_BYTES as u64 <= self.end {
             let size = (self.end - at).min(CHUNK as u64) as usize;

@@ -6,8 +6,8 @@ use crate::disk::Disk;
 use crate::failure::LogError;
 use crate::frame::Frame;
 use crate::recovery::{check_growing, check_near, follow, header_of};
-use crate::scanner::{Found, Scanner};
-use crate::segment::{UNCHECKED, place_of};
+use crate::scanner::Scanner;
+use crate::segment::place_of;
 use crate::segment_header::{SegmentHeader, segment_name, segment_number};
 
 /// Reads every segment of a folder from front to back and hands what is wrong to `problem`; returns how many
@@ -79,25 +79,23 @@ impl Segment<'_> {
             return Err(LogError::damaged(&name, size, "it was cut short"));
         }
         let mut scanner = Scanner::new(&*file, &name, header.salt, end);
-        loop {
-            match scanner.next()? {
-                Found::Frame(at, frame) => {
-                    if let Err(why) = self.take(&frame, counts) {
-                        problem(&LogError::damaged(&name, at, why));
-                    }
-                }
-                Found::End(at) if self.next.is_none() || at == end => break,
-                Found::End(at) => return Err(LogError::damaged(&name, at, "the segment ends early")),
-                Found::Broken { frame, at } => {
-                    let settled = self.next.is_some() || frame < header.batches_at;
-                    if settled || scanner.finds_witness(frame)? {
-                        return Err(LogError::damaged(&name, at, UNCHECKED));
-                    }
-                    break;
-                }
+        let next = self.next;
+        let mut take = |at, frame: &Frame<'_>| {
+            if let Err(why) = self.take(frame, counts) {
+                problem(&LogError::damaged(&name, at, why));
             }
+        };
+        if next.is_some() {
+            while let Some((at, frame)) = scanner.next_whole()? {
+                take(at, &frame);
+            }
+        } else {
+            scanner.read_growing(header.batches_at, |at, frame| {
+                take(at, frame);
+                Ok(())
+            })?;
         }
-        match self.next {
+        match next {
             Some(next) if next.heads != self.heads => {
                 let why = format!(
                     "it ends at {:?} and the next segment begins behind {:?}",

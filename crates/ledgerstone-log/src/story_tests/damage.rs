@@ -1,6 +1,7 @@
 //! Stories of a folder that lost files, of a segment whose sync failed, and of damaged indexes.
 
 use super::*;
+use crate::verify::verify;
 
 /// Makes a log of several segments, closed in order.
 fn several_segments() -> Story {
@@ -34,6 +35,22 @@ fn a_folder_without_a_segment_in_the_middle_is_refused() {
     story.disk.remove("000000000002.log").expect("removed");
     let refusal = refusal(&story);
     assert!(refusal.contains("000000000002.log is missing; bring it back"), "{refusal}");
+}
+
+#[test]
+fn a_newest_segment_that_lost_what_it_took_over_is_damage_to_whoever_looks() {
+    let story = several_segments();
+    let names = story.disk.names().expect("names");
+    let newest = names.iter().rfind(|name| name.ends_with(".log")).expect("a segment");
+    // The header alone is left.
+    story.disk.open(newest).and_then(|file| file.set_size(128)).expect("cut");
+    let mut problems = Vec::new();
+    verify(&*story.tiers(), &mut |problem| problems.push(problem.to_string())).expect("verified");
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    let found = extent(&*story.tiers(), false).expect_err("damage").to_string();
+    for told in [&problems[0], &found, &refusal(&story)] {
+        assert!(told.contains("damaged at byte 128: the segment ends early"), "{told}");
+    }
 }
 
 #[test]
