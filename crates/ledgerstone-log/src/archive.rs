@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use ledgerstone_core::Timestamp;
 
+use crate::chain::header_of;
 use crate::failure::LogError;
 use crate::log::LogReader;
-use crate::recovery::header_of;
 use crate::scavenge::closed;
 use crate::segment::Segment;
 use crate::shared::Shared;

@@ -2,9 +2,9 @@
 
 use ledgerstone_core::{Heads, LogIdentity};
 
+use crate::chain::{check_near, read_chain};
 use crate::disk::Disk;
 use crate::failure::LogError;
-use crate::recovery::{check_near, follow};
 use crate::scanner::Scanner;
 use crate::segment::later;
 use crate::segment_header::{SegmentHeader, segment_name, segment_number};
@@ -62,7 +62,7 @@ pub fn extent(disk: &dyn Disk, is_owned: bool) -> Result<Option<Extent>, LogErro
         return Ok(None);
     }
     if !is_owned {
-        let chain = follow(disk, &numbers)?.0;
+        let chain = read_chain(disk, &numbers)?.0;
         chain.last().map_or(Ok(()), |newest| check_near(disk, newest.number))?;
         return chain.last().map(|newest| assemble(&chain, scan(disk, newest)?)).transpose();
     }
@@ -74,7 +74,7 @@ pub fn extent(disk: &dyn Disk, is_owned: bool) -> Result<Option<Extent>, LogErro
     })?;
     // What is newer was begun since.
     numbers.retain(|number| *number <= told.segment);
-    let chain = follow(disk, &numbers)?.0;
+    let chain = read_chain(disk, &numbers)?.0;
     match chain.last() {
         Some(newest) if newest.number == told.segment && newest.log == told.log => {
             assemble(&chain, (told.end, told.heads)).map(Some)

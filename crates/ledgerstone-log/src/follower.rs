@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use parking_lot::RwLock;
-
-use crate::appender::Active;
+use crate::chain::read_header;
 use crate::disk::Disk;
 use crate::extent::Extent;
 use crate::failure::LogError;
+use crate::filling::Filling;
+use crate::growing_segment::GrowingSegment;
 use crate::index_view::Index;
 use crate::log::{LogReader, open_runs};
+use crate::newest::Newest;
 use crate::overlay_disk::OverlayDisk;
-use crate::recovery::{Filling, Newest, Report, read_header};
+use crate::recovery::Report;
 use crate::scanner::Scanner;
 use crate::segment::Segment;
 use crate::segment_header::{SegmentHeader, segment_name};
@@ -25,7 +26,7 @@ use crate::watermark::Watermark;
 #[derive(Debug)]
 pub struct Follower {
     shared: Arc<Shared>,
-    active: Active,
+    growing: GrowingSegment,
 }
 
 /// Opens a log to read it up to where an extent says; nothing in the folder is changed.
@@ -46,13 +47,12 @@ pub fn open_read_only(
     let header = newest.header;
     let hasher = TermHasher::new(header.seed);
     let runs = open_runs(&disk, &segments, heads, hasher, &mut Report::default())?;
-    let Newest { segment, open, tail, state, heads, .. } = Newest::read(&*disk, header, Some(newest.end))?;
-    segments.push(Arc::clone(&segment));
-    let active = Active { segment, open, tail: Arc::new(RwLock::new(tail)) };
-    let index = Index::new(runs, vec![Arc::clone(&active.tail)]);
+    let Newest { growing, state, heads, .. } = Newest::read(&*disk, header, Some(newest.end))?;
+    segments.push(Arc::clone(&growing.segment));
+    let index = Index::new(runs, vec![Arc::clone(&growing.tail)]);
     let identity = (header.log, header.seed);
     let shared = Arc::new(Shared::new(disk, options, identity, segments, (state, index, heads)));
-    Ok((LogReader { shared: Arc::clone(&shared) }, Follower { shared, active }))
+    Ok((LogReader { shared: Arc::clone(&shared) }, Follower { shared, growing }))
 }
 
 impl Follower {
@@ -61,7 +61,7 @@ impl Follower {
         if told.log != self.shared.identity {
             return Err(replaced());
         }
-        let own = &self.active.segment;
+        let own = &self.growing.segment;
         if (told.segment, told.end) <= (own.header.number, own.end()) {
             return Ok(false);
         }
@@ -78,7 +78,7 @@ impl Follower {
 
     /// Reads the headers of the segments behind the one that grew, up to a number, in order.
     fn later(&self, newest: u64) -> Result<Vec<SegmentHeader>, LogError> {
-        let own = self.active.segment.header.number;
+        let own = self.growing.segment.header.number;
         let (mut headers, mut number) = (Vec::new(), newest);
         while number != own {
             if number < own {
@@ -96,13 +96,13 @@ impl Follower {
     fn fill_up(&self, end: u64) -> Result<(), LogError> {
         let filled = self.take_frames(end);
         if filled.is_err() {
-            self.active.tail.write().truncate(*self.shared.durable.read());
+            self.growing.tail.write().truncate(*self.shared.durable.read());
         }
         filled
     }
 
     fn take_frames(&self, end: u64) -> Result<(), LogError> {
-        let Active { segment, open, tail } = &self.active;
+        let GrowingSegment { segment, open, tail } = &self.growing;
         let mut scanner =
             Scanner::new(&*open.file, &segment.name, segment.header.salt, end).behind(segment.end());
         let mut heads = *self.shared.durable.read();
@@ -123,11 +123,11 @@ impl Follower {
 
     /// Goes on to the next segment.
     fn enter(&mut self, header: SegmentHeader, end: u64) -> Result<(), LogError> {
-        let Newest { segment, open, tail, state, .. } = Newest::read(&*self.shared.disk, header, Some(end))?;
-        self.active = Active { segment, open, tail: Arc::new(RwLock::new(tail)) };
+        let Newest { growing, state, .. } = Newest::read(&*self.shared.disk, header, Some(end))?;
+        self.growing = growing;
         *self.shared.state.write() = state;
-        self.shared.index.write().push_tail(Arc::clone(&self.active.tail));
-        self.shared.segments.write().push(Arc::clone(&self.active.segment));
+        self.shared.index.write().push_tail(Arc::clone(&self.growing.tail));
+        self.shared.segments.write().push(Arc::clone(&self.growing.segment));
         Ok(())
     }
 }

@@ -106,6 +106,24 @@ pub(crate) fn checksum(salt: u32, bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(salt, bytes)
 }
 
+/// Puts the checksum of what follows at a place that was kept free for it.
+pub(crate) fn seal(bytes: &mut [u8], at: usize, salt: u32) {
+    let sum = checksum(salt, bytes.get(at + CHECKSUM_BYTES..).unwrap_or_default());
+    put_at(bytes, at, &sum.to_le_bytes());
+}
+
+/// Writes over bytes that are there already.
+pub(crate) fn put_at(bytes: &mut [u8], at: usize, part: &[u8]) {
+    if let Some(place) = bytes.get_mut(at..at + part.len()) {
+        place.copy_from_slice(part);
+    }
+}
+
+/// Returns a size as frames say it.
+pub(crate) fn size32(size: usize) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX)
+}
+
 /// Returns the record that stands at a place behind its checksum, and where it ends.
 ///
 /// Nothing if it does not fit or does not check.

@@ -13,9 +13,10 @@ use ledgerstone_core::{
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use crate::appender::{Appender, NewEvent};
+use crate::appender::Appender;
 use crate::disk::Disk as _;
 use crate::failure::LogError;
+use crate::group::NewEvent;
 use crate::hostile::edits::Edits;
 use crate::hostile::mending::mend;
 use crate::log::{LogReader, Opened, open};

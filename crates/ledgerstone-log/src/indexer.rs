@@ -9,13 +9,14 @@ use std::thread::JoinHandle;
 use ledgerstone_core::{Code, Heads};
 
 use crate::alarm::Alarm;
-use crate::appender::{Active, PARTIAL};
 use crate::disk::Disk;
 use crate::failure::LogError;
+use crate::growing_segment::GrowingSegment;
 use crate::index::{Covers, Run, RunBuilder, merge};
 use crate::index_view::{IndexView, SegmentRun};
-use crate::recovery::index_segment;
+use crate::indexing::index_segment;
 use crate::segment::{Segment, save_places};
+use crate::segment_header::PARTIAL;
 use crate::shared::Shared;
 use crate::tail::Tail;
 
@@ -29,7 +30,7 @@ pub(crate) struct Indexer {
     alarm: Alarm,
     thread: Option<JoinHandle<()>>,
     /// What waits where there is no thread.
-    waiting: VecDeque<Active>,
+    waiting: VecDeque<GrowingSegment>,
     /// Whether the thread need not prepare for readers any more.
     closing: Arc<AtomicBool>,
 }
@@ -58,7 +59,7 @@ impl Indexer {
     }
 
     /// Takes a segment that grows no more.
-    pub(crate) fn closed(&mut self, shared: &Shared, old: Active) {
+    pub(crate) fn closed(&mut self, shared: &Shared, old: GrowingSegment) {
         match &self.queue {
             // Without its thread the tail stays in memory, and is written when the log is opened anew.
             Some(queue) => drop(queue.send(Task::Closed(old))),
@@ -99,7 +100,7 @@ impl Drop for Indexer {
 #[derive(Debug)]
 pub(crate) enum Task {
     /// Write the index of a segment that grows no more.
-    Closed(Active),
+    Closed(GrowingSegment),
     /// Make again what was condemned.
     Heal,
 }
@@ -175,7 +176,7 @@ fn find_damage(shared: &Shared, view: &IndexView, runs: &[SegmentRun]) {
 /// Writes the indexes of the segments that wait, oldest first: a run follows the one before it.
 ///
 /// Where that fails the rest goes on waiting; its tails stay in memory until the next segment is closed.
-fn index(shared: &Shared, waiting: &mut VecDeque<Active>, stop: &AtomicBool) {
+fn index(shared: &Shared, waiting: &mut VecDeque<GrowingSegment>, stop: &AtomicBool) {
     while let Some(closed) = waiting.pop_front() {
         let run = match write(shared, &closed) {
             Ok(run) => run,
@@ -197,7 +198,7 @@ fn try_merging(shared: &Shared, stop: &AtomicBool) {
 }
 
 /// Writes what is kept beside a closed segment.
-fn write(shared: &Shared, closed: &Active) -> Result<SegmentRun, LogError> {
+fn write(shared: &Shared, closed: &GrowingSegment) -> Result<SegmentRun, LogError> {
     let bytes = {
         let places = closed.open.places.read();
         save_places(&*shared.disk, &closed.segment, &places)?;

@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use ledgerstone_core::{Heads, LogIdentity, LogKind, Mark, Position, Tenant, TenantScope, Timestamp};
 
-use crate::appender::{Active, Appender, create_segment, salt};
+use crate::appender::Appender;
 use crate::condition::Condition;
 use crate::disk::Disk;
 use crate::failure::LogError;
+use crate::growing_segment::GrowingSegment;
 use crate::index::{Covers, Run};
 use crate::index_view::{Index, IndexView, SegmentRun};
 use crate::indexer::{Indexer, parse_run_name, run_name, stamp, write_run};
+use crate::indexing::index_segment;
+use crate::new_segment::{new_segment, salt};
 use crate::page::Page;
 use crate::reader::Patience;
-use crate::recovery::{Recovered, Report, index_segment, recover};
+use crate::recovery::{Recovered, Report, recover};
 use crate::scrubber::Scrubber;
 use crate::segment::Segment;
 use crate::segment_header::SegmentHeader;
@@ -64,33 +67,33 @@ fn begin(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, LogError> {
         batches_at: 0,
         scavenged: None,
     };
-    let active = create_segment(&shared, header, None).map_err(|failed| failed.error)?;
-    shared.segments.write().push(Arc::clone(&active.segment));
-    shared.index.write().push_tail(Arc::clone(&active.tail));
-    finish(shared, active, (header.recorded_at, 1), Report::default())
+    let growing = new_segment(&shared, header, None).map_err(|failed| failed.error)?;
+    shared.segments.write().push(Arc::clone(&growing.segment));
+    shared.index.write().push_tail(Arc::clone(&growing.tail));
+    finish(shared, growing, (header.recorded_at, 1), Report::default())
 }
 
 fn open_recovered(disk: Arc<dyn Disk>, options: Options, recovered: Recovered) -> Result<Opened, LogError> {
-    let Recovered { identity, seed, segments, active, state, heads, recorded_at, newest_number, mut report } =
+    let Recovered { identity, seed, segments, growing, state, heads, recorded_at, newest_number, mut report } =
         recovered;
     let closed = segments.get(..segments.len().saturating_sub(1)).unwrap_or_default();
     let next = segments.iter().skip(1).map(|segment| segment.header.heads);
     let runs = open_runs(&disk, closed, next, TermHasher::new(seed), &mut report)?;
-    let index = Index::new(runs, vec![Arc::clone(&active.tail)]);
+    let index = Index::new(runs, vec![Arc::clone(&growing.tail)]);
     let shared = Arc::new(Shared::new(disk, options, (identity, seed), segments, (state, index, heads)));
-    finish(shared, active, (recorded_at, newest_number), report)
+    finish(shared, growing, (recorded_at, newest_number), report)
 }
 
 fn finish(
     shared: Arc<Shared>,
-    active: Active,
+    growing: GrowingSegment,
     (recorded_at, newest_number): (Timestamp, u64),
     report: Report,
 ) -> Result<Opened, LogError> {
     let indexer = Indexer::start(&shared)?;
     let scrubber = Scrubber::start(&shared)?;
     let appender =
-        Appender::new(Arc::clone(&shared), (indexer, scrubber), active, recorded_at, newest_number);
+        Appender::new(Arc::clone(&shared), (indexer, scrubber), growing, recorded_at, newest_number);
     Ok(Opened { reader: LogReader { shared }, appender, report })
 }
 

@@ -7,7 +7,8 @@ use ledgerstone_core::{
 };
 use uuid::Uuid;
 
-use crate::appender::{Appender, NewEvent};
+use crate::appender::Appender;
+use crate::group::NewEvent;
 use crate::log::LogReader;
 use crate::shared::Options;
 use crate::tail::Entry;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use ledgerstone_core::RecordedEvent;
 use parking_lot::RwLock;
 
-use crate::appender::PARTIAL;
 use crate::archive::move_away;
 use crate::disk::DiskFile;
 use crate::failure::LogError;
 use crate::log::LogReader;
 use crate::rewriting::{Orders, Rewritten, rewrite};
 use crate::segment::{OpenSegment, Segment, save_places};
+use crate::segment_header::PARTIAL;
 use crate::shared::Shared;
 
 /// What is scavenged, and how.

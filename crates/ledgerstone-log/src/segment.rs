@@ -7,11 +7,11 @@ use ledgerstone_core::{Heads, LogKind, Position};
 use parking_lot::{Mutex, RwLock};
 
 use crate::ajar::Ajar;
+use crate::chain::header_of;
 use crate::disk::{Disk, DiskFile};
 use crate::failure::LogError;
 use crate::places::Places;
 use crate::places_file::PlacesFile;
-use crate::recovery::header_of;
 use crate::scanner::Scanner;
 use crate::segment_header::{SegmentHeader, segment_name};
 

@@ -37,6 +37,8 @@ pub(crate) const FORMAT: u32 = 2;
 /// The version of a segment that is as it was written, which older versions read too.
 const AS_WRITTEN: u32 = 1;
 const MAGIC: &[u8; 8] = b"LEDGLOG\0";
+/// How the name of a file ends that is not whole yet.
+pub(crate) const PARTIAL: &str = ".partial";
 
 /// The header of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

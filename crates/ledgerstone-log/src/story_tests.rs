@@ -15,14 +15,15 @@ use ledgerstone_core::{
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use crate::appender::{Appender, CommitError, NewEvent};
+use crate::appender::{Appender, CommitError};
 use crate::disk::Disk;
 use crate::extent::extent;
 use crate::failure::LogError;
+use crate::group::NewEvent;
+use crate::indexing::Indexing;
 use crate::log::{LogReader, Opened, open};
 use crate::page::Page;
 use crate::reader::Patience;
-use crate::recovery::Indexing;
 use crate::shared::Options;
 use crate::simulated_disk::{Cause, Fault, Operation, SimulatedDisk};
 use crate::tail::Entry;

@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::appender::PARTIAL;
 use crate::disk::{Disk, DiskFile};
+use crate::segment_header::PARTIAL;
 use crate::segment_header::segment_number;
 
 /// How many bytes are copied at once.

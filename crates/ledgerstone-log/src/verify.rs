@@ -2,10 +2,10 @@
 
 use ledgerstone_core::{Heads, Position};
 
+use crate::chain::{check_growing, check_near, header_of, read_chain};
 use crate::disk::Disk;
 use crate::failure::LogError;
 use crate::frame::Frame;
-use crate::recovery::{check_growing, check_near, follow, header_of};
 use crate::scanner::Scanner;
 use crate::segment::place_of;
 use crate::segment_header::{SegmentHeader, segment_name, segment_number};
@@ -30,7 +30,7 @@ pub fn verify_some(
     if numbers.is_empty() {
         return Ok((0, 0));
     }
-    let chain = match follow(disk, &numbers) {
+    let chain = match read_chain(disk, &numbers) {
         Ok((chain, _)) => chain,
         Err(error) => {
             problem(&error);
