@@ -1,5 +1,8 @@
 //! A log that is read beside its owner, or where nobody writes: it goes on as far as the owner says.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use crate::chain::read_header;
@@ -137,45 +140,4 @@ fn replaced() -> LogError {
     LogError::Mixed(format!(
         "another log, or another epoch of it, stands where {name} was read; open it anew"
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::disk::Disk;
-    use crate::extent::extent;
-    use crate::story_tests::Story;
-
-    /// Returns every file with its size.
-    fn files(disk: &dyn Disk) -> Vec<(String, u64)> {
-        let size = |name: &String| disk.open(name).and_then(|file| file.size()).expect("a size");
-        let names = disk.names().expect("names");
-        names.iter().map(|name| (name.clone(), size(name))).collect()
-    }
-
-    #[test]
-    fn a_log_read_beside_its_owner_shows_what_is_durable_and_follows() {
-        for seed in 1..40 {
-            let mut story = Story::begin(seed);
-            story.open();
-            for _ in 0..1 + seed % 7 {
-                story.commit();
-            }
-            story.publish();
-            let disk = story.disk();
-            let extent = extent(&*disk, true).expect("read").expect("a log");
-            let (reader, mut follower) =
-                super::open_read_only(std::sync::Arc::clone(&disk), story.options(), &extent)
-                    .expect("opened");
-            story.check_read(&reader);
-            for _ in 0..12 {
-                story.commit();
-                story.publish();
-                let before = files(&*disk);
-                let told = super::Watermark::read(&*disk).expect("read").expect("a watermark");
-                follower.follow(told).expect("followed");
-                story.check_read(&reader);
-                assert_eq!(files(&*disk), before, "a reader changes nothing");
-            }
-        }
-    }
 }

@@ -12,6 +12,8 @@ mod failure;
 mod filling;
 mod follower;
 mod frame;
+#[cfg(test)]
+mod gap_tests;
 mod group;
 mod growing_segment;
 #[cfg(any(test, feature = "simulation"))]

@@ -195,7 +195,7 @@ impl LogReader {
         self.shared.index.read().view()
     }
 
-    /// Puts the record at a position on the page; tells whether there is one.
+    /// Puts the record at a position on the page; tells whether there is one. If it fails, the page stays as it was.
     pub fn read(
         &self,
         log: LogKind,
@@ -207,7 +207,7 @@ impl LogReader {
     }
 
     /// Puts the records between two positions on the page, in order or from the end, until it is full or a
-    /// segment ends; returns the position to go on at, if any is left.
+    /// segment ends; returns the position to go on at, if any is left. If it fails, the page stays as it was.
     pub fn read_stretch(
         &self,
         log: LogKind,

@@ -5,6 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use ledgerstone_core::RecordedEvent;
 
+use crate::failure::LogError;
 use crate::page_buffer::PageBuffer;
 
 /// Records on their way to a reader.
@@ -66,16 +67,19 @@ impl Page {
         self.records.push(record);
     }
 
-    /// Returns what there is, for [`Self::cut_back`].
-    pub(crate) fn reach(&self) -> (usize, usize, usize) {
-        (self.bytes.len(), self.records.len(), self.size)
-    }
-
-    /// Drops what came later.
-    pub(crate) fn cut_back(&mut self, (bytes, records, size): (usize, usize, usize)) {
-        self.bytes.truncate(bytes);
-        self.records.truncate(records);
-        self.size = size;
+    /// Takes what is read, or nothing of it if that fails.
+    pub(crate) fn keep_if_read<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, LogError>,
+    ) -> Result<T, LogError> {
+        let (bytes, records, size) = (self.bytes.len(), self.records.len(), self.size);
+        let read = read(self);
+        if read.is_err() {
+            self.bytes.truncate(bytes);
+            self.records.truncate(records);
+            self.size = size;
+        }
+        read
     }
 
     /// Turns the page into events that share its bytes; checksums have vouched for them.

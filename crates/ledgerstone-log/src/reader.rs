@@ -46,6 +46,15 @@ impl Patience {
     }
 }
 
+/// Takes what was read by places that nobody vouches for; nothing if they led to anything else.
+fn unvouched<T>(read: Result<T, LogError>) -> Result<Option<T>, LogError> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(LogError::WouldWait) => Err(LogError::WouldWait),
+        Err(_) => Ok(None),
+    }
+}
+
 /// A segment that is being read.
 struct Source<'a> {
     segment: &'a Segment,
@@ -72,9 +81,8 @@ impl Shared {
         }
         if let Some(open) = self.open_ajar(&segment, log, position..=position, patience)? {
             let source = Source { segment: &segment, open: &open, log, patience };
-            let read = source.unvouched(page, |page| source.find(position, page))?;
             // A place that is none may be a damaged one.
-            if read == Some(true) {
+            if unvouched(source.find(position, page))? == Some(true) {
                 return Ok(true);
             }
         }
@@ -122,7 +130,7 @@ impl Shared {
         patience: Patience,
     ) -> Result<Option<u64>, LogError> {
         if let Some(open) = segment.opened() {
-            return Source { segment, open: &open, log, patience }.stretch(low, high, forwards, page);
+            return Source { segment, open: &open, log, patience }.stretch((low, high), forwards, page);
         }
         // One more than there is room for, so that it is known where to go on.
         let span = page.room() as u64;
@@ -135,13 +143,12 @@ impl Shared {
             && open.places.read().is_dense()
         {
             let source = Source { segment, open: &open, log, patience };
-            let next = source.unvouched(page, |page| source.stretch(low, high, forwards, page))?;
-            if let Some(next) = next {
+            if let Some(next) = unvouched(source.stretch((low, high), forwards, page))? {
                 return Ok(next);
             }
         }
         let open = self.warm(segment, patience == Patience::Wait)?;
-        Source { segment, open: &open, log, patience }.stretch(low, high, forwards, page)
+        Source { segment, open: &open, log, patience }.stretch((low, high), forwards, page)
     }
 
     /// Returns when the event at a position, or the next one that is there, was recorded.
@@ -207,23 +214,6 @@ impl Shared {
 }
 
 impl Source<'_> {
-    /// Reads by places that nobody vouches for; nothing, and the page as before, if they lead to anything else.
-    fn unvouched<T>(
-        &self,
-        page: &mut Page,
-        read: impl FnOnce(&mut Page) -> Result<T, LogError>,
-    ) -> Result<Option<T>, LogError> {
-        let before = page.reach();
-        match read(page) {
-            Ok(read) => Ok(Some(read)),
-            Err(LogError::WouldWait) => Err(LogError::WouldWait),
-            Err(_) => {
-                page.cut_back(before);
-                Ok(None)
-            }
-        }
-    }
-
     /// Reads the record at a position; tells whether there is one.
     fn find(&self, position: u64, page: &mut Page) -> Result<bool, LogError> {
         let (place, next) = {
@@ -231,8 +221,13 @@ impl Source<'_> {
             let Some(place) = places.find(self.log, position) else { return Ok(false) };
             (place, places.next_after(self.log, position))
         };
-        self.one(position, place, next, page)?;
+        page.keep_if_read(|page| self.one(position, place, next, page))?;
         Ok(true)
+    }
+
+    /// Reads the records between two positions of the segment; returns where the page was full.
+    fn stretch(&self, range: (u64, u64), forwards: bool, page: &mut Page) -> Result<Option<u64>, LogError> {
+        page.keep_if_read(|page| self.many(range, forwards, page))
     }
 
     /// Reads one record that stands at `place`, with the next one of its count at `next`.
@@ -257,9 +252,8 @@ impl Source<'_> {
         self.take(position, from, page)
     }
 
-    /// Reads the records between two positions of the segment; returns where the page was full.
-    fn stretch(&self, low: u64, high: u64, forwards: bool, page: &mut Page) -> Result<Option<u64>, LogError> {
-        let (wanted, end, next) = self.plan((low, high), forwards, page);
+    fn many(&self, range: (u64, u64), forwards: bool, page: &mut Page) -> Result<Option<u64>, LogError> {
+        let (wanted, end, next) = self.plan(range, forwards, page);
         let Some(begin) = wanted.iter().map(|(_, place)| *place).min() else { return Ok(next) };
         let size = usize::try_from(end.saturating_sub(u64::from(begin))).unwrap_or_default();
         let base = page.grow(size);

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use crate::disk::{Disk, DiskFile};
 use crate::failure::LogError;
 use crate::log::{LogReader, Opened, open};
-use crate::one_stream::{append, options};
+use crate::one_stream::{append, append_sized, options};
 use crate::page::Page;
 use crate::reader::Patience;
 use crate::shared::Options;
@@ -321,4 +321,24 @@ fn damage_in_the_log_itself_is_told_where_it_is() {
         }
     }
     assert_eq!(position_of_one(&reader, 8), Some(8));
+}
+
+#[test]
+fn a_read_that_would_have_waited_in_its_middle_leaves_nothing_on_the_page() {
+    let disk = SimulatedDisk::new(5);
+    disk.set_cold_reads(2);
+    let Opened { reader, mut appender, .. } = open(Arc::new(disk), options()).expect("a log");
+    // The large one is not read at once with the small one before it.
+    for bytes in [90, 400_000, 90] {
+        append_sized(&reader, &mut appender, bytes);
+    }
+    for forwards in [true, false] {
+        for _ in 0..40 {
+            let mut page = Page::new(9, usize::MAX);
+            let read = reader.read_stretch(APPLICATION, 1..=3, forwards, &mut page, Patience::OnlyCached);
+            if read.is_err() {
+                assert!(page.is_empty() && page.bytes.is_empty(), "{read:?}");
+            }
+        }
+    }
 }

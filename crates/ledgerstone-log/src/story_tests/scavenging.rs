@@ -12,7 +12,7 @@ use crate::disk::Disk;
 use crate::failure::LogError;
 use crate::log::open;
 use crate::scavenge::{Reclaimed, Scavenge};
-use crate::simulated_disk::Fault;
+use crate::simulated_disk::{Cause, Fault, Operation};
 use crate::verify::verify;
 
 impl Story {
@@ -198,6 +198,24 @@ fn a_reader_that_opens_an_old_segment_too_late_is_given_the_old_file() {
     let opened = held.open(&*reader.shared.disk).expect("pinned");
     let size = opened.file.size().expect("a size");
     assert!(size >= held.end(), "{size} bytes of {}", held.end());
+}
+
+#[test]
+fn a_segment_whose_replacement_failed_can_be_closed_again() {
+    let story = several_with_removals(2);
+    let (reader, _) = story.log.as_ref().expect("a log");
+    let held = Arc::clone(&reader.shared.segments.read()[0]);
+    story.disk.fail_next(Operation::Rename, 0, Fault::Fails(Cause::Io));
+    assert!(matches!(scavenge_all(&story), Err(LogError::Disk { operation: "naming", .. })));
+    assert!(Arc::ptr_eq(&held, &reader.shared.segments.read()[0]), "it was not replaced");
+    held.close();
+    assert!(held.opened().is_none(), "its name is its own still");
+    story.check();
+    story.lift_faults();
+    scavenge_all(&story).expect("scavenged");
+    held.close();
+    assert!(held.opened().is_some(), "its name is another's now");
+    story.check();
 }
 
 #[test]
