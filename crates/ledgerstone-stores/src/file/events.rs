@@ -22,7 +22,7 @@ use crate::group_commit::{GroupCommit, IndexTerms, ReadLog};
 use crate::removals::Removals;
 
 /// How often it is looked whether the disk is done, before a thread waits for it: each look takes some microseconds.
-const GLANCES: u32 = 16;
+pub(super) const GLANCES: u32 = 16;
 
 /// The reading half of the events; group commit adds the writing half.
 #[derive(Debug)]
@@ -34,6 +34,11 @@ impl FileEvents {
     /// Takes a log that is only read.
     pub(crate) fn over(shared: Arc<Shared>) -> Self {
         Self { shared }
+    }
+
+    #[cfg(test)]
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Opens the log on a disk, or begins one; it blocks.
@@ -158,7 +163,7 @@ impl Next {
             Self::End => return None,
             Self::Begin(shared, mut reading) => {
                 // Little that is in memory is read sooner here than anywhere else.
-                let at_once = match reading.is_selective() {
+                let at_once = match reading.may_be_quick() {
                     true => read_here(&shared, &mut reading).await,
                     false => Err(LogError::WouldWait),
                 };
@@ -187,7 +192,7 @@ impl Next {
 ///
 /// What is not in memory the disk is told to fetch, and others have their turn meanwhile: a fast disk is done
 /// before a thread that waits for it would have been woken.
-async fn read_here(shared: &Shared, reading: &mut Reading) -> Result<Frame, LogError> {
+pub(super) async fn read_here(shared: &Shared, reading: &mut Reading) -> Result<Frame, LogError> {
     let mut read = reading.frame(shared, Patience::OnlyCached);
     for _ in 0..GLANCES {
         if !matches!(read, Err(LogError::WouldWait)) {

@@ -9,9 +9,13 @@ pub(crate) mod failure;
 mod plan;
 mod read_only;
 mod reading;
+#[cfg(test)]
+mod reading_tests;
 mod recover;
 mod restore;
 mod shared;
+#[cfg(test)]
+mod slow_disk;
 mod standing;
 mod upkeep;
 mod writer;

@@ -37,9 +37,11 @@ impl Reading {
         self.cursor.is_done()
     }
 
-    /// Tells whether the index leads to few events, probably, so that they may be read at once.
-    pub(crate) fn is_selective(&self) -> bool {
-        !self.cursor.selection.query.is_all() || self.cursor.left() <= AT_ONCE as u64
+    /// Tells whether the first frame may be read without waiting: the index leads to few events, probably, and no times
+    /// have to be found in the log, which is never done without.
+    pub(crate) fn may_be_quick(&self) -> bool {
+        let Selection { query, recorded, .. } = &self.cursor.selection;
+        recorded.is_all() && (!query.is_all() || self.cursor.left() <= AT_ONCE as u64)
     }
 
     /// Reads the next frame, or fails with [`LogError::WouldWait`] without having moved.
