@@ -26,6 +26,36 @@ pub struct Owner {
     pub address: Option<String>,
 }
 
+/// Whose a lock is: what is said to be in use, and by the words of which backend.
+#[derive(Debug, Clone)]
+pub(crate) struct Whose {
+    backend: &'static str,
+    place: PathBuf,
+}
+
+impl Whose {
+    /// Names a backend, and the folder or file as its locator does.
+    pub(crate) fn new(backend: &'static str, place: &Path) -> Self {
+        Self { backend, place: place.to_owned() }
+    }
+
+    fn is_in_use(&self, owner: Option<Owner>) -> BackendError {
+        let by = match &owner {
+            Some(Owner { pid, address: Some(address) }) => {
+                format!("process {pid}, which serves it at http://{address}; use that address, or stop it")
+            }
+            Some(Owner { pid, address: None }) => format!("process {pid}; wait for it or stop it"),
+            None => "another process; wait for it or stop it".to_owned(),
+        };
+        let message = format!("{} is in use by {by}", self.place.display());
+        BackendError::new(ErrorKind::Unavailable, self.backend, "open", message).with_code(Code::Owned)
+    }
+
+    fn cannot_be_locked(&self, at: &Path, error: std::io::Error) -> BackendError {
+        io_failure(self.backend, "lock", at, error)
+    }
+}
+
 /// The lock on a data folder, held until it is released or its last clone is dropped.
 ///
 /// The lock is the operating system's, so it goes when the process goes, however it goes.
@@ -34,6 +64,7 @@ pub struct Ownership(Arc<Held>);
 
 #[derive(Debug)]
 struct Held {
+    whose: Whose,
     path: PathBuf,
     file: Mutex<Option<File>>,
     /// The data itself, locked too, for the case that somebody deletes the lock file.
@@ -42,38 +73,40 @@ struct Held {
 
 impl Ownership {
     /// Takes the lock file at `path`, or says who holds it. It may wait for a moment: not for the runtime.
-    pub(crate) fn take(backend: &'static str, path: PathBuf) -> Result<Self, BackendError> {
+    pub(crate) fn take(whose: Whose, path: PathBuf) -> Result<Self, BackendError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(&path).map_err(|error| io_failure(backend, "lock", &path, error))?;
+        let file = options.open(&path).map_err(|error| whose.cannot_be_locked(&path, error))?;
         let mut tries = 0;
         loop {
             match file.try_lock() {
                 Ok(()) => break,
-                Err(TryLockError::Error(error)) => return Err(io_failure(backend, "lock", &path, error)),
+                Err(TryLockError::Error(error)) => return Err(whose.cannot_be_locked(&path, error)),
                 Err(TryLockError::WouldBlock) => {}
             }
             tries += 1;
             let owner = read_owner(&path);
             let ours = owner.as_ref().is_some_and(|owner| owner.pid == std::process::id());
             if tries >= if ours { OWN_GLANCES } else { GLANCES } {
-                return Err(owned(backend, &path, owner));
+                return Err(whose.is_in_use(owner));
             }
             std::thread::sleep(BETWEEN);
         }
-        let ownership = Self(Arc::new(Held { path, file: Mutex::new(Some(file)), data: Mutex::new(None) }));
+        let (file, data) = (Mutex::new(Some(file)), Mutex::new(None));
+        let ownership = Self(Arc::new(Held { whose, path, file, data }));
         ownership.write(Some(&Owner { pid: std::process::id(), address: None }));
         Ok(ownership)
     }
 
     /// Locks the data file too, so that deleting the lock file lets nobody in.
-    pub(crate) fn guard(&self, backend: &'static str, data: &Path) -> Result<(), BackendError> {
-        let file = File::open(data).map_err(|error| io_failure(backend, "lock", data, error))?;
+    pub(crate) fn guard(&self, data: &Path) -> Result<(), BackendError> {
+        let whose = &self.0.whose;
+        let file = File::open(data).map_err(|error| whose.cannot_be_locked(data, error))?;
         for glance in 0.. {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if glance < GLANCES => std::thread::sleep(BETWEEN),
-                Err(TryLockError::WouldBlock) => return Err(owned(backend, &self.0.path, None)),
+                Err(TryLockError::WouldBlock) => return Err(whose.is_in_use(None)),
                 // A file system without such locks leaves the lock file alone to do it.
                 Err(TryLockError::Error(_)) => return Ok(()),
             }
@@ -121,19 +154,6 @@ fn read_owner(path: &Path) -> Option<Owner> {
     serde_json::from_str(&text).ok()
 }
 
-fn owned(backend: &'static str, lock: &Path, owner: Option<Owner>) -> BackendError {
-    let by = match &owner {
-        Some(Owner { pid, address: Some(address) }) => {
-            format!("process {pid}, which serves it at http://{address}; use that address, or stop it")
-        }
-        Some(Owner { pid, address: None }) => format!("process {pid}; wait for it or stop it"),
-        None => "another process; wait for it or stop it".to_owned(),
-    };
-    let data = lock.with_extension("");
-    let message = format!("{} is in use by {by}", data.display());
-    BackendError::new(ErrorKind::Unavailable, backend, "open", message).with_code(Code::Owned)
-}
-
 /// Says that a store was opened only to read it.
 pub(crate) fn only_read(backend: &'static str, operation: &'static str) -> BackendError {
     let message = "the store was opened only to be read; go through its owner, or open it to write";
@@ -173,12 +193,16 @@ pub(crate) fn io_failure(
 mod tests {
     use super::*;
 
+    fn whose(folder: &Path) -> Whose {
+        Whose::new("file", folder)
+    }
+
     #[test]
     fn a_lock_names_its_owner_until_it_is_released() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("app.db.lock");
         assert_eq!(owner_of_lock(&path), None);
-        let held = Ownership::take("sqlite", path.clone()).expect("free");
+        let held = Ownership::take(whose(folder.path()), path.clone()).expect("free");
         held.publish_address("127.0.0.1:7400");
         let pid = std::process::id();
         assert_eq!(owner_of_lock(&path), Some(Owner { pid, address: Some("127.0.0.1:7400".to_owned()) }));
@@ -190,10 +214,11 @@ mod tests {
     fn a_second_taker_is_told_who_holds_it() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("app.db.lock");
-        let _held = Ownership::take("sqlite", path.clone()).expect("free");
-        let refused = Ownership::take("sqlite", path).expect_err("held");
-        assert_eq!(refused.code(), Code::Owned);
+        let _held = Ownership::take(whose(folder.path()), path.clone()).expect("free");
+        let refused = Ownership::take(whose(folder.path()), path).expect_err("held");
+        assert_eq!((refused.code(), refused.backend()), (Code::Owned, "file"));
         assert!(refused.to_string().contains(&std::process::id().to_string()), "{refused}");
-        assert!(refused.to_string().contains("app.db is in use"), "{refused}");
+        let named = format!("{} is in use", folder.path().display());
+        assert!(refused.to_string().contains(&named), "{refused}");
     }
 }

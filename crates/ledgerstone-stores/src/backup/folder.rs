@@ -9,7 +9,7 @@ use ledgerstone_core::{BackendError, Code, ErrorKind, Heads, LogIdentity, Timest
 use crate::backup::durable_names::{sync_folder, sync_parent};
 use crate::backup::manifest::FORMAT;
 use crate::backup::{BACKUP, BackupFile, BackupTaken, Content, Manifest, manifest_path, unusable};
-use crate::ownership::{Ownership, io_failure};
+use crate::ownership::{Ownership, Whose, io_failure};
 
 const PARTIAL: &str = ".partial";
 
@@ -50,7 +50,7 @@ impl BackupFolder {
         if is_new {
             sync_parent(path).map_err(failed)?;
         }
-        let lock = Ownership::take(BACKUP, lock_path(path))?;
+        let lock = Ownership::take(Whose::new(BACKUP, path), lock_path(path))?;
         // Somebody may have finished one while this one waited for the lock.
         let earlier = if earlier.is_some() { Manifest::read(path)? } else { earlier };
         Ok(Self {

@@ -1,7 +1,5 @@
 //! What goes wrong in a log, as an error of the store.
 
-use std::path::Path;
-
 use ledgerstone_core::{BackendError, Code, ErrorKind};
 use ledgerstone_log::LogError;
 
@@ -21,19 +19,5 @@ pub(crate) fn failed(operation: &'static str) -> impl Fn(LogError) -> BackendErr
             _ => (ErrorKind::Unavailable, Code::Internal),
         };
         BackendError::new(kind, BACKEND, operation, error.to_string()).with_code(code).with_source(error)
-    }
-}
-
-/// Says of the folder what was found of the documents in it, whose lock is that of the folder.
-pub(crate) fn of_folder(folder: &Path, documents: &Path) -> impl Fn(BackendError) -> BackendError {
-    let names = [documents, folder].map(|path| path.display().to_string());
-    move |error| {
-        let [documents, folder] = &names;
-        let message = match error.code() {
-            Code::Owned => error.message().replace(documents, folder),
-            _ => error.message().to_owned(),
-        };
-        let (kind, operation, code) = (error.kind(), error.operation(), error.code());
-        BackendError::new(kind, BACKEND, operation, message).with_code(code).with_source(error)
     }
 }

@@ -34,12 +34,12 @@ pub use events::FileEvents;
 
 use crate::backend::{Adapter, Backend, Closing, Resources, check_parameters, misplaced};
 use crate::file::beside::{check_log, has_log, remember_log};
-use crate::file::failure::{BACKEND, failed, of_folder};
+use crate::file::failure::{BACKEND, failed};
 use crate::file::restore::{FileRestore, check_restored};
 use crate::file::upkeep::FileUpkeep;
 use crate::group_commit::GroupCommit;
 use crate::inspection::Inspection;
-use crate::ownership::{io_failure, owner_of_lock};
+use crate::ownership::{Whose, io_failure, owner_of_lock};
 use crate::sqlite::SqliteDocuments;
 use crate::sqlite::database::{Database, lock_path};
 use crate::store_condition::StoreCondition;
@@ -180,8 +180,7 @@ fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, Backen
         tracing::warn!(folder = %folder.display(), "the documents are missing; read models are built anew");
     }
     // Its lock is that of the whole folder.
-    let beside = documents(&folder);
-    let database = Database::open(&beside).map_err(of_folder(&folder, &beside))?;
+    let database = Database::open_of(Whose::new(BACKEND, &folder), &documents(&folder))?;
     check_restored(&folder)?;
     check_log(&database, &folder)?;
     let ownership = database.ownership().cloned();

@@ -13,7 +13,7 @@ use crate::file::backup::fetch_segments;
 use crate::file::failure::BACKEND;
 use crate::file::restore::{not_committed, open_log};
 use crate::file::{PARAMETERS, documents, log};
-use crate::ownership::{Ownership, io_failure};
+use crate::ownership::{Ownership, Whose, io_failure};
 use crate::restore::next_epoch;
 use crate::sqlite::copying::fetch_database;
 use crate::sqlite::database::lock_path;
@@ -37,7 +37,7 @@ pub(crate) fn restore(
     let failed_at = |error| io_failure(BACKEND, "restore", folder, error);
     let is_new = !folder.exists();
     fs::create_dir_all(folder).and_then(|()| sync_parent(folder)).map_err(failed_at)?;
-    let lock = Ownership::take(BACKEND, lock_path(&documents(folder)))?;
+    let lock = Ownership::take(Whose::new(BACKEND, folder), lock_path(&documents(folder)))?;
     // Somebody may have made a store while this one waited for the lock.
     check_empty(folder)?;
     let made = make(folder, from, manifest, copying);

@@ -9,10 +9,10 @@ use ledgerstone_core::{
 };
 use ledgerstone_log::{Appender, CommitError, Entry, LogReader, NewEvent, Opened, Options, RealDisk, id_key};
 
-use crate::file::failure::{BACKEND, failed, of_folder};
+use crate::file::failure::{BACKEND, failed};
 use crate::file::recover::recovering;
 use crate::file::{documents, log};
-use crate::ownership::io_failure;
+use crate::ownership::{Whose, io_failure};
 use crate::restore::{Restore, next_epoch};
 use crate::sqlite::database::Database;
 
@@ -55,8 +55,7 @@ impl FileRestore {
     /// Opens a folder, or makes it, and takes out what a restore before left half done; it blocks.
     pub(crate) fn open(folder: &Path) -> Result<Self, BackendError> {
         // Its lock is that of the whole folder.
-        let beside = documents(folder);
-        let database = Database::open(&beside).map_err(of_folder(folder, &beside))?;
+        let database = Database::open_of(Whose::new(BACKEND, folder), &documents(folder))?;
         if recovering(folder).exists() {
             check_restored(folder)?;
         }

@@ -9,7 +9,7 @@ use ledgerstone_core::{
 use rusqlite::{Connection, params};
 
 use crate::backup::{BackupFolder, Backups, Check, Content, Copying, Manifest, sync_parent, unusable};
-use crate::ownership::{Ownership, io_failure};
+use crate::ownership::{Ownership, Whose, io_failure};
 use crate::restore::next_epoch;
 use crate::sqlite::copying::{back_up_database, fetch_database};
 use crate::sqlite::database::{lock_path, look_at, tidy};
@@ -84,7 +84,7 @@ fn restore(
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(failed_at)?;
     }
-    let lock = Ownership::take(BACKEND, lock_path(&path))?;
+    let lock = Ownership::take(Whose::new(BACKEND, &path), lock_path(&path))?;
     let growing = restoring_path(&path);
     copying.expect(file.bytes);
     let made = fetch_database(from, file, &growing, copying).and_then(|()| {

@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
-use crate::ownership::{Ownership, io_failure};
+use crate::ownership::{Ownership, Whose, io_failure};
 use crate::sqlite::checkpointer::PAGES_AT_MOST;
 use crate::sqlite::failure::{BACKEND, failed};
 
@@ -76,6 +76,11 @@ impl Database {
     ///
     /// It blocks: call it where that is allowed.
     pub(crate) fn open(path: &Path) -> Result<Arc<Self>, BackendError> {
+        Self::open_of(Whose::new(BACKEND, path), path)
+    }
+
+    /// Does as [`open`](Self::open) with a file that is part of something larger, whose lock its lock is.
+    pub(crate) fn open_of(whose: Whose, path: &Path) -> Result<Arc<Self>, BackendError> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|error| io_failure(BACKEND, "open", folder, error))?;
         }
@@ -83,7 +88,7 @@ impl Database {
             let message = format!("{} is a folder; name a file in it", path.display());
             return Err(misconfigured(Code::Locator, message));
         }
-        let ownership = Ownership::take(BACKEND, lock_path(path))?;
+        let ownership = Ownership::take(whose, lock_path(path))?;
         let database = Self {
             path: path.to_owned(),
             ownership: Some(ownership),
@@ -98,7 +103,7 @@ impl Database {
             return Err(misconfigured(Code::ReadOnly, message));
         }
         if let Some(ownership) = &database.ownership {
-            ownership.guard(BACKEND, path)?;
+            ownership.guard(path)?;
         }
         bring_up_to_date(&mut connection, path)?;
         Ok(Arc::new(database))

@@ -57,6 +57,19 @@ async fn a_second_opener_hears_who_owns_the_file() {
     open(&path).await.expect("free again").close().await;
 }
 
+#[cfg(feature = "file")]
+#[tokio::test]
+async fn a_second_opener_of_a_folder_hears_that_the_folder_is_in_use() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let locator = format!("file:{}", folder.path().display());
+    let first = open_locator(&locator).await.expect("opens");
+    let refused = open_locator(&locator).await.expect_err("owned");
+    assert_eq!((refused.code(), refused.backend()), (Code::Owned, "file"));
+    let owner = format!("{} is in use by process {};", folder.path().display(), std::process::id());
+    assert!(refused.message().starts_with(&owner), "{refused}");
+    first.close().await;
+}
+
 #[tokio::test]
 async fn a_store_that_was_dropped_can_be_opened_again() {
     let folder = tempfile::tempdir().expect("a folder");
