@@ -9,8 +9,8 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use ledgerstone_core::{
     Append, AppendCondition, Appended, Batch, Direction, EventData, EventStoreError, EventType,
-    ExpectedRevision, Heads, IdSource, LogKind, MarkChange, MarkName, Metadata, OffsetTime, Position, Query,
-    QueryItem, RecordedEvent, Refusal, Removal, Retention, Revision, Selection, StreamId, Tag, Tenant,
+    ExpectedRevision, Heads, IdSource, LogKind, Mark, MarkChange, MarkName, Metadata, OffsetTime, Position,
+    Query, QueryItem, RecordedEvent, Refusal, Removal, Retention, Revision, Selection, StreamId, Tag, Tenant,
     TenantScope, TimeRange, Timestamp,
 };
 use ledgerstone_testkit::FixedClock;
@@ -25,9 +25,6 @@ use crate::staged::Staged;
 pub(crate) trait OnDisk {
     type Reader: ReadLog;
     type Writer: CommitLog;
-
-    /// Whether a mark goes as soon as it has expired, as in the memory: the versions of others tell.
-    const SWEEPS_AT_ONCE: bool;
 
     /// Opens what is at the path, or begins it.
     fn open(path: &Path, clock: &Arc<FixedClock>) -> (Self::Reader, Self::Writer);
@@ -235,10 +232,13 @@ fn verdict(verdict: Verdict) -> Result<Appended, String> {
     })
 }
 
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+}
+
 /// What a reading yields: events, holes and how far it got.
 fn read(reader: &impl ReadLog, selection: &Selection, heads: Heads) -> (Vec<Bytes>, Vec<u64>, Position) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    runtime.block_on(async {
+    block_on(async {
         let mut frames = reader.read(selection.clone(), heads, reader.removal(selection));
         let (mut events, mut holes, mut read_to) = (Vec::new(), Vec::new(), None);
         while let Some(frame) = frames.next().await {
@@ -261,16 +261,8 @@ fn read(reader: &impl ReadLog, selection: &Selection, heads: Heads) -> (Vec<Byte
     })
 }
 
-/// Lets the marks of a batch outlast every test.
-fn without_expiry(mut batch: Batch) -> Batch {
-    for mark in &mut batch.marks {
-        match mark {
-            MarkChange::Rises { .. } => {}
-            MarkChange::Swap { keep_for, .. } => *keep_for = None,
-            MarkChange::Once { keep_for, .. } => *keep_for = Duration::from_secs(24 * 60 * 60),
-        }
-    }
-    batch
+fn marks(reader: &impl ReadLog) -> Vec<Mark> {
+    block_on(reader.marks(TenantScope::All, "")).expect("marks")
 }
 
 fn run<D: OnDisk>(ops: Vec<Op>) {
@@ -282,8 +274,7 @@ fn run<D: OnDisk>(ops: Vec<Op>) {
     let mut appended: Vec<Batch> = Vec::new();
     for (number, op) in ops.into_iter().enumerate() {
         let batches = match op {
-            Op::Commit(batches) if D::SWEEPS_AT_ONCE => batches,
-            Op::Commit(batches) => batches.into_iter().map(without_expiry).collect(),
+            Op::Commit(batches) => batches,
             Op::Repeat(index) if !appended.is_empty() => vec![index.get(&appended).clone()],
             Op::Repeat(_) => continue,
             Op::Advance(micros) => {
@@ -311,6 +302,7 @@ fn run<D: OnDisk>(ops: Vec<Op>) {
                     read(&memory, &selection, heads),
                     "{selection:?}"
                 );
+                assert_eq!(marks(&reader), marks(&memory));
                 continue;
             }
         };

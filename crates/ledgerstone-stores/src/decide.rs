@@ -47,8 +47,8 @@ pub(crate) trait Ledger {
     ) -> Result<Option<Position>, BackendError>;
     /// Returns a mark, expired or not.
     fn mark(&mut self, tenant: &Tenant, name: &MarkName) -> Result<Option<Mark>, BackendError>;
-    /// Returns the highest version of any mark that went away.
-    fn retired(&mut self) -> Result<u64, BackendError>;
+    /// Returns the highest version of any mark that went away, by itself until `now` or otherwise.
+    fn retired(&mut self, now: Timestamp) -> Result<u64, BackendError>;
     /// Takes the events, which are stamped, and the changes beside them.
     fn put(&mut self, staged: &mut Staged, changes: Changes) -> Result<(), BackendError>;
 }
@@ -125,15 +125,21 @@ fn judge<L: Ledger>(ledger: &mut L, staged: &Staged, now: Timestamp) -> Result<A
     let mut changes = Changes { recorded_at: now, ..Changes::default() };
     for change in &staged.marks {
         let current = ledger.mark(&staged.tenant, change.name())?;
-        let retired = ledger.retired()?;
-        match change.apply(&staged.tenant, now, current.as_ref(), retired) {
-            Ok(after) => changes.marks.push((change.name().clone(), after)),
-            Err(ledgerstone_core::MarkNotMet) => {
-                let current = current.filter(|mark| !mark.is_expired(now));
-                let (version, number) = current.map_or((0, 0), |mark| (mark.version, mark.number));
-                return Err(Refusal::MarkNotMet { name: change.name().clone(), version, number }.into());
-            }
+        let retired = ledger.retired(now)?;
+        let applied = change.apply(&staged.tenant, now, current.as_ref(), retired);
+        let (expired, current) = current.map_or((false, None), |mark| match mark.is_expired(now) {
+            true => (true, None),
+            false => (false, Some(mark)),
+        });
+        let Ok(after) = applied else {
+            let (version, number) = current.map_or((0, 0), |mark| (mark.version, mark.number));
+            return Err(Refusal::MarkNotMet { name: change.name().clone(), version, number }.into());
+        };
+        if expired && after.is_some() {
+            // Else its version would be known no more once another has its name.
+            changes.marks.push((change.name().clone(), None));
         }
+        changes.marks.push((change.name().clone(), after));
     }
     changes.removals = judge_removals(ledger, staged, &states, now)?;
     Ok(Accepted { states, changes })

@@ -16,8 +16,6 @@ impl OnDisk for File {
     type Reader = FileEvents;
     type Writer = Writer;
 
-    const SWEEPS_AT_ONCE: bool = false;
-
     fn open(path: &Path, clock: &Arc<FixedClock>) -> (FileEvents, Writer) {
         let disk = Arc::new(RealDisk::open(path).expect("a folder"));
         // The first is the id of the log.

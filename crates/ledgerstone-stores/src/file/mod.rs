@@ -5,6 +5,7 @@ mod alike_tests;
 mod backup;
 mod beside;
 mod events;
+mod expiries;
 pub(crate) mod failure;
 mod plan;
 mod read_only;

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::cursor::is_removed;
 use crate::decide::{Changes, Ledger, Verdict, condition_sees, decide};
+use crate::file::expiries::Expiries;
 use crate::file::failure::failed;
 use crate::file::plan::{Planner, Source, Walk};
 use crate::file::shared::Shared;
@@ -31,6 +32,8 @@ pub(crate) struct Writer {
     removing: Removals,
     /// The index as it stood when the running group was begun: its last part grows with the group.
     index: Option<Arc<IndexView>>,
+    /// When marks expire, as the running group leaves them.
+    expiries: Expiries,
     /// Behind which position a tenant has no application event: where it put its newest since the log was opened.
     newest: HashMap<Tenant, u64>,
     /// The same for who has put none since.
@@ -41,7 +44,8 @@ impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, appender: Appender) -> Self {
         let (streams, removing) = (StreamCache::default(), Removals::default());
         let opened_at = appender.written().application.0;
-        Self { shared, appender, streams, removing, index: None, newest: HashMap::new(), opened_at }
+        let expiries = expiries(&shared);
+        Self { shared, appender, streams, removing, index: None, expiries, newest: HashMap::new(), opened_at }
     }
 
     fn index(&self) -> Arc<IndexView> {
@@ -75,6 +79,7 @@ impl Writer {
         self.appender.take_back();
         self.streams.clear();
         self.removing.clear();
+        self.expiries = expiries(&self.shared);
     }
 
     /// Visits the events that a plan names, newest first, until told to stop.
@@ -155,6 +160,12 @@ impl Writer {
             self.streams.set(append.log, &staged.tenant, stream, StreamState::At(revision));
         }
     }
+}
+
+/// Looks up when the durable marks expire; at the beginning of time none of them has yet.
+fn expiries(shared: &Shared) -> Expiries {
+    let beginning = Timestamp::from_micros(i64::MIN);
+    Expiries::of(&shared.reader.marks(&TenantScope::All, "", beginning))
 }
 
 impl Ledger for Writer {
@@ -268,8 +279,8 @@ impl Ledger for Writer {
         Ok(self.appender.mark(tenant, name))
     }
 
-    fn retired(&mut self) -> Result<u64, BackendError> {
-        Ok(self.appender.retired())
+    fn retired(&mut self, now: Timestamp) -> Result<u64, BackendError> {
+        Ok(self.appender.retired().max(self.expiries.retired(now)))
     }
 
     fn put(&mut self, staged: &mut Staged, changes: Changes) -> Result<(), BackendError> {
@@ -283,6 +294,14 @@ impl Ledger for Writer {
             }
         }
         staged.appends = appends;
+        for (name, mark) in &changes.marks {
+            if let Some(before) = self.appender.mark(&staged.tenant, name) {
+                self.expiries.remove(&before);
+            }
+            if let Some(mark) = mark {
+                self.expiries.add(mark);
+            }
+        }
         for (stream, removal) in changes.removals {
             self.removing.set(staged.tenant.as_str(), stream.as_str(), removal);
         }

@@ -199,7 +199,8 @@ impl Ledger for State {
         Ok(self.marks.get(&(tenant.clone(), name.clone())).cloned())
     }
 
-    fn retired(&mut self) -> Result<u64, BackendError> {
+    fn retired(&mut self, now: Timestamp) -> Result<u64, BackendError> {
+        self.clear_expired(now);
         Ok(self.retired)
     }
 
@@ -220,9 +221,6 @@ impl Ledger for State {
         }
         for (stream, removal) in changes.removals {
             self.removing.set(staged.tenant.as_str(), stream.as_str(), removal);
-        }
-        if !changes.marks.is_empty() {
-            self.clear_expired(changes.recorded_at);
         }
         for (name, mark) in changes.marks {
             let key = (staged.tenant.clone(), name);

@@ -16,8 +16,6 @@ impl OnDisk for Sqlite {
     type Reader = SqliteEvents;
     type Writer = Writer;
 
-    const SWEEPS_AT_ONCE: bool = true;
-
     fn open(path: &Path, clock: &Arc<FixedClock>) -> (SqliteEvents, Writer) {
         let database = Database::open(path).expect("a database");
         SqliteEvents::halves(database, Arc::clone(clock) as _, &OneId).expect("events")

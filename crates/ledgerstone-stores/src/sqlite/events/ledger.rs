@@ -122,8 +122,8 @@ impl Ledger for Writer {
         marks::get(&self.connection, tenant, name)
     }
 
-    fn retired(&mut self) -> Result<u64, BackendError> {
-        marks::retired(&self.connection)
+    fn retired(&mut self, now: Timestamp) -> Result<u64, BackendError> {
+        self.retired.until(&self.connection, now)
     }
 
     fn put(&mut self, staged: &mut Staged, changes: Changes) -> Result<(), BackendError> {
@@ -138,6 +138,7 @@ impl Ledger for Writer {
             self.removing.set(staged.tenant.as_str(), stream.as_str(), removal);
         }
         marks::put(&self.connection, &staged.tenant, &changes.marks, changes.recorded_at)?;
+        changes.marks.iter().filter_map(|(_, mark)| mark.as_ref()).for_each(|mark| self.retired.note(mark));
         self.written = changes.heads;
         if !staged.events.is_empty() {
             self.recorded_at = changes.recorded_at;

@@ -16,7 +16,8 @@ const PUT: &str = "INSERT OR REPLACE INTO marks (tenant, name, version, number, 
 const DELETE: &str = "DELETE FROM marks WHERE tenant = ?1 AND name = ?2 RETURNING version";
 const CLEAR: &str = "DELETE FROM marks WHERE (tenant, name) IN \
     (SELECT tenant, name FROM marks WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2) RETURNING version";
-const RETIRED: &str = "SELECT coalesce((SELECT value FROM meta WHERE name = 'retired'), 0)";
+const RETIRED: &str = "SELECT max(coalesce((SELECT value FROM meta WHERE name = 'retired'), 0), coalesce(\
+    (SELECT max(version) FROM marks WHERE expires_at >= ?1 AND expires_at <= ?2), 0))";
 const RETIRE: &str = "INSERT INTO meta (name, value) VALUES ('retired', ?1) \
     ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)";
 const LIST_ALL: &str = "SELECT tenant, name, version, number, value, expires_at FROM marks \
@@ -84,10 +85,35 @@ fn delete(
     Ok(())
 }
 
-/// Returns the highest version of any mark that went away.
-pub(crate) fn retired(connection: &Connection) -> Result<u64, BackendError> {
-    let mut statement = connection.prepare_cached(RETIRED).map_err(failed("read a mark"))?;
-    statement.query_row([], |row| row.get(0)).map(from_sql).map_err(failed("read a mark"))
+/// The highest version of any mark that went away; each that expires is looked at once.
+#[derive(Debug)]
+pub(crate) struct Retired {
+    highest: u64,
+    /// Up to when it is known what has expired.
+    known: Timestamp,
+}
+
+impl Default for Retired {
+    fn default() -> Self {
+        Self { highest: 0, known: Timestamp::from_micros(i64::MIN) }
+    }
+}
+
+impl Retired {
+    /// Returns the highest version of any mark that went away, by itself until `now` or otherwise.
+    pub(crate) fn until(&mut self, connection: &Connection, now: Timestamp) -> Result<u64, BackendError> {
+        let mut statement = connection.prepare_cached(RETIRED).map_err(failed("read a mark"))?;
+        let span = [self.known.as_micros(), now.as_micros()];
+        let highest = statement.query_row(span, |row| row.get(0)).map_err(failed("read a mark"))?;
+        self.highest = self.highest.max(from_sql(highest));
+        self.known = self.known.max(now);
+        Ok(self.highest)
+    }
+
+    /// Notes a mark that was put: where the clock was set back it may expire before what is known.
+    pub(crate) fn note(&mut self, mark: &Mark) {
+        self.known = mark.expires_at.map_or(self.known, |at| at.min(self.known));
+    }
 }
 
 /// Returns the marks whose names begin with `prefix`, by tenant and name, those that expired left out.

@@ -11,6 +11,7 @@ use crate::removals::Removals;
 use crate::sqlite::checkpointer::Checkpointer;
 use crate::sqlite::events::id_index::IdIndex;
 use crate::sqlite::events::load;
+use crate::sqlite::events::marks::Retired;
 use crate::sqlite::events::merge::Merge;
 use crate::sqlite::events::records::table;
 use crate::sqlite::events::shared::Shared;
@@ -34,6 +35,7 @@ pub(crate) struct Writer {
     pub(super) recorded_at: Timestamp,
     pub(super) streams: StreamCache,
     pub(super) ids: IdIndex,
+    pub(super) retired: Retired,
     /// What the running transaction removes.
     pub(super) removing: Removals,
     /// Whether the running transaction has written anything.
@@ -57,6 +59,7 @@ impl Writer {
             recorded_at: Timestamp::from_micros(i64::MIN),
             streams: StreamCache::default(),
             ids: IdIndex::default(),
+            retired: Retired::default(),
             removing: Removals::default(),
             wrote: false,
             merges: Vec::new(),
@@ -84,6 +87,7 @@ impl Writer {
             let tail = load::tail(&self.connection, self.shared.hasher, log)?;
             *self.shared.tail(log).write() = tail;
         }
+        self.retired = Retired::default();
         self.ids = IdIndex::load(&self.connection)?;
         *self.shared.tenants.write() = load::tenants(&self.connection)?;
         // Readers go on meanwhile, and must not see what was removed.
