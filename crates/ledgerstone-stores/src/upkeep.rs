@@ -314,3 +314,49 @@ impl Task {
         self.stop.wait_until(self.pace.due(bytes))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Files that cannot be scavenged without a panic.
+    #[derive(Debug)]
+    struct Cursed;
+
+    impl Kept for Cursed {
+        fn state(&self) -> Option<[u64; 2]> {
+            None
+        }
+
+        fn scavenge(
+            &self,
+            _: u8,
+            _: bool,
+            _: &dyn Fn(&Reclaimed) -> bool,
+        ) -> Result<Reclaimed, BackendError> {
+            panic!("a panic that a test asks for")
+        }
+
+        fn archive(&self, _: Timestamp, _: &dyn Fn(&Archived) -> bool) -> Result<Archived, BackendError> {
+            Ok(Archived::default())
+        }
+    }
+
+    async fn finished(upkeep: &Upkeep) -> UpkeepStatus {
+        let finished = upkeep.finished(&|_| {});
+        tokio::time::timeout(Duration::from_secs(60), finished).await.expect("an end")
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_has_ended_and_other_work_may_begin() {
+        let upkeep = Upkeep::new("file", Arc::new(Cursed));
+        assert!(upkeep.start(Work::Scavenge { least_percent: 0, dry_run: false }, None).expect("begins"));
+        let ended = finished(&upkeep).await;
+        let expected = Problem::new(ErrorKind::Internal, Code::Internal, "");
+        assert_eq!(ended.problem.map(|problem| problem.code), Some(expected.code));
+        let before = Timestamp::from_micros(0);
+        assert!(upkeep.start(Work::Archive { before }, None).expect("begins"));
+        assert_eq!(finished(&upkeep).await.problem, None);
+        upkeep.close();
+    }
+}

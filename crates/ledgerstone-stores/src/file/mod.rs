@@ -18,8 +18,12 @@ mod shared;
 #[cfg(test)]
 mod slow_disk;
 mod standing;
+#[cfg(test)]
+mod test_log;
 mod upkeep;
 mod writer;
+#[cfg(test)]
+mod writer_tests;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
