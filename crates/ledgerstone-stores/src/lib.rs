@@ -19,6 +19,7 @@ mod inspection;
 mod judge_removals;
 pub mod memory;
 mod ownership;
+mod plan;
 mod removals;
 mod restore;
 #[cfg(feature = "sqlite")]

@@ -7,7 +7,7 @@ mod beside;
 mod events;
 mod expiries;
 pub(crate) mod failure;
-mod plan;
+mod lists;
 mod read_only;
 mod reading;
 #[cfg(test)]

@@ -4,8 +4,9 @@ use ledgerstone_core::{Frame, LogKind, Position, Revision, Selection, TenantScop
 use ledgerstone_log::{LogError, Page, Patience};
 
 use crate::cursor::{Cursor, FRAME_BYTES, FRAME_EVENTS};
-use crate::file::plan::{Planner, Source, Walk};
+use crate::file::lists::{List, Lists};
 use crate::file::shared::Shared;
+use crate::plan::{Planner, Source, Walk};
 
 /// How many pages are looked through before a frame is handed out in which little matched.
 const ROUNDS: usize = if cfg!(test) { 2 } else { 16 };
@@ -69,18 +70,19 @@ impl Reading {
             && !self.cursor.is_done()
             && let Some(source) = self.plan(shared)
         {
-            source.will_read();
+            source.each(&mut List::will_be_read);
             self.announced = true;
         }
     }
 
     /// Returns which lists lead to what is selected; nothing means that every event has to be looked at.
-    fn plan(&self, shared: &Shared) -> Option<Source> {
+    fn plan(&self, shared: &Shared) -> Option<Source<List>> {
         let Selection { tenant, query, log, .. } = &self.cursor.selection;
         let index = shared.reader.index();
         let tenants = if *tenant == TenantScope::All { shared.reader.tenants() } else { Vec::new() };
-        let (hasher, walk) = (shared.reader.hasher(), self.way());
-        Planner { hasher, log: *log, tenants: &tenants, index: &index, walk }.plan(tenant, query)
+        let lists = Lists { index: &index, log: *log, walk: self.way() };
+        let hasher = shared.reader.hasher();
+        Planner { hasher, log: *log, tenants: &tenants, index: lists }.plan(tenant, query)
     }
 
     fn way(&self) -> Walk {
@@ -117,12 +119,12 @@ impl Reading {
         &mut self,
         shared: &Shared,
         patience: Patience,
-        mut source: Source,
+        mut source: Source<List>,
         frame: &mut Frame,
     ) -> Result<(), LogError> {
         let walk = self.way();
         if patience == Patience::Wait && !std::mem::take(&mut self.announced) {
-            source.will_read();
+            source.each(&mut List::will_be_read);
         }
         let mut key = walk.first();
         let mut budget = Budget::new(patience);
@@ -158,14 +160,14 @@ impl Reading {
         &mut self,
         shared: &Shared,
         patience: Patience,
-        (source, key, walk): (&mut Source, &mut u64, Walk),
+        (source, key, walk): (&mut Source<List>, &mut u64, Walk),
         most: usize,
         found: &mut Found,
     ) -> Result<bool, LogError> {
         let log = self.cursor.selection.log;
         let (mut candidates, mut ended) = (Vec::new(), false);
         while candidates.len() < most && found.gone.len() < FRAME_EVENTS {
-            let next = source.seek(*key, patience)?.filter(|next| *next <= walk.last());
+            let next = source.seek(patience, *key)?.filter(|next| *next <= walk.last());
             let Some(next) = next else {
                 ended = true;
                 break;

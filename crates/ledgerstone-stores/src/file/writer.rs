@@ -15,9 +15,10 @@ use crate::cursor::is_removed;
 use crate::decide::{Changes, Ledger, Verdict, condition_sees, decide};
 use crate::file::expiries::Expiries;
 use crate::file::failure::failed;
-use crate::file::plan::{Planner, Source, Walk};
+use crate::file::lists::{List, Lists};
 use crate::file::shared::Shared;
 use crate::group_commit::{CommitLog, refuse};
+use crate::plan::{Key, Planner, Source, Walk};
 use crate::removals::Removals;
 use crate::staged::{Staged, StagedAppend};
 use crate::stream_cache::StreamCache;
@@ -87,18 +88,18 @@ impl Writer {
         &self,
         (low, high): (u64, u64),
         log: LogKind,
-        plan: impl Fn(Planner<'_>) -> Option<Source>,
+        plan: impl Fn(Planner<'_, Lists<'_>>) -> Option<Source<List>>,
         mut visit: impl FnMut(RecordedEvent) -> bool,
     ) -> Result<(), LogError> {
         let walk = Walk { low, high, forwards: false };
         let index = self.index();
         let hasher = self.shared.reader.hasher();
-        let source = plan(Planner { hasher, log, tenants: &[], index: &index, walk });
-        let mut source = source;
+        let lists = Lists { index: &index, log, walk };
+        let mut source = plan(Planner { hasher, log, tenants: &[], index: lists });
         let mut key = walk.first();
         while key <= walk.last() {
             let next = match &mut source {
-                Some(source) => source.seek(key, Patience::Wait)?,
+                Some(source) => source.seek(Patience::Wait, key)?,
                 None => Some(key),
             };
             let Some(next) = next.filter(|next| *next <= walk.last()) else { break };
@@ -132,7 +133,7 @@ impl Writer {
         self.walk(
             range,
             log,
-            |planner| Some(planner.list(term)),
+            |planner| Some(planner.list(Key::Stream(term))),
             |event| {
                 let is_of_stream = tenant.is(event.tenant()) && event.stream() == Some(stream.as_str());
                 if is_of_stream && let Some(revision) = event.revision() {
@@ -209,7 +210,7 @@ impl Ledger for Writer {
         }
         // An index that is damaged, or has lost count of the revisions, still leads to the events.
         let (mut found, range) = (None, (1, self.appender.written().of(log).0));
-        let plan = |planner: Planner<'_>| Some(planner.list(term));
+        let plan = |planner: Planner<'_, Lists<'_>>| Some(planner.list(Key::Stream(term)));
         let visit = |event: RecordedEvent| {
             let goes_on = !is_of_stream(&event) || event.revision() > Some(revision);
             found = Some(event).filter(|event| is_of_stream(event) && event.revision() == Some(revision));

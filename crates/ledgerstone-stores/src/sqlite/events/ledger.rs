@@ -9,13 +9,14 @@ use uuid::Uuid;
 
 use crate::cursor::is_removed;
 use crate::decide::{Changes, Ledger, condition_sees};
+use crate::plan::{Key, Planner, Source, Walk};
 use crate::sqlite::events::checksum::checksum;
 use crate::sqlite::events::id_index::id_key;
+use crate::sqlite::events::lists::{List, Lists, horizon};
 use crate::sqlite::events::marks;
-use crate::sqlite::events::plan::{Planner, Source, Walk};
 use crate::sqlite::events::reading::position_of;
 use crate::sqlite::events::records::{as_sql, damaged, table};
-use crate::sqlite::events::tail::{Entry, Key};
+use crate::sqlite::events::tail::Entry;
 use crate::sqlite::events::writer::Writer;
 use crate::sqlite::failure::failed;
 use crate::staged::{Staged, StagedAppend};
@@ -178,16 +179,17 @@ impl Writer {
         &self,
         log: LogKind,
         mut walk: Walk,
-        plan: impl Fn(Planner<'_>) -> Option<Source>,
+        plan: impl Fn(Planner<'_, Lists<'_>>) -> Option<Source<List>>,
         mut visit: impl FnMut(RecordedEvent) -> bool,
     ) -> Result<bool, BackendError> {
         while walk.low <= walk.high {
             let source = {
                 let tail = self.shared.tail(log).read();
-                plan(Planner { hasher: self.shared.hasher, log, tenants: &[], tail: &tail, walk })
+                let lists = Lists { tail: &tail, walk };
+                plan(Planner { hasher: self.shared.hasher, log, tenants: &[], index: lists })
             };
             let Some(mut source) = source else { return Ok(false) };
-            let end = walk.last().min(source.horizon());
+            let end = walk.last().min(horizon(&source));
             let mut key = walk.first();
             while let Some(next) = source.seek(&self.connection, key)?.filter(|next| *next <= end) {
                 if !visit(self.record(log, walk.position(next))?) {

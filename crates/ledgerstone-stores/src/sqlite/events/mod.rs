@@ -14,10 +14,10 @@ mod filter;
 mod id_index;
 mod inspect;
 mod ledger;
+mod lists;
 mod load;
 mod marks;
 mod merge;
-mod plan;
 mod postings;
 mod reading;
 #[cfg(test)]

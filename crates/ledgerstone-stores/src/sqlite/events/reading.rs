@@ -4,7 +4,8 @@ use ledgerstone_core::{BackendError, Frame, LogKind, Position, Revision, Selecti
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::cursor::{Cursor, FRAME_BYTES, FRAME_EVENTS};
-use crate::sqlite::events::plan::{Planner, Source, Walk, decode};
+use crate::plan::{Planner, Source, Walk};
+use crate::sqlite::events::lists::{List, Lists, decode, horizon};
 use crate::sqlite::events::records::{PageBuilder, as_sql, compact, damaged, table};
 use crate::sqlite::events::shared::Shared;
 use crate::sqlite::failure::failed;
@@ -49,8 +50,8 @@ impl Reading {
             let source = {
                 let tail = shared.tail(*log).read();
                 let tenants = shared.tenants.read();
-                let hasher = shared.hasher;
-                Planner { hasher, log: *log, tenants: &tenants, tail: &tail, walk }.plan(tenant, query)
+                let (hasher, lists) = (shared.hasher, Lists { tail: &tail, walk });
+                Planner { hasher, log: *log, tenants: &tenants, index: lists }.plan(tenant, query)
             };
             match source {
                 None => self.scan(shared, connection, &mut frame)?,
@@ -90,13 +91,13 @@ impl Reading {
         shared: &Shared,
         connection: &Connection,
         walk: Walk,
-        mut source: Source,
+        mut source: Source<List>,
         frame: &mut Frame,
     ) -> Result<(), BackendError> {
         // One snapshot, begun after the plan was made: it may know more than the plan, never less.
         let snapshot = connection.unchecked_transaction().map_err(failed("read"))?;
         let connection = &*snapshot;
-        let horizon = source.horizon();
+        let horizon = horizon(&source);
         let mut statement = table(self.cursor.selection.log).whole(connection)?;
         let mut key = walk.first();
         let mut budget = Budget::default();

@@ -3,6 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
+use crate::plan::Key;
+
 /// How many positions one run covers. A run always covers the same stretch, so that merging it again
 /// after a crash writes the same rows again. Tests use short ones, so that they see many.
 pub(crate) const RUN: u64 = if cfg!(test) { 64 } else { 32 * 1024 };
@@ -75,13 +77,6 @@ pub(crate) struct Entry<'a> {
     pub(crate) id_key: u64,
     pub(crate) stream: Option<(u64, u64)>,
     pub(crate) terms: &'a [u64],
-}
-
-/// Which list of a run to look at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Key {
-    Stream(u64),
-    Term(u64),
 }
 
 impl Tail {
