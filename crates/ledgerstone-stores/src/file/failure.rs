@@ -1,7 +1,12 @@
 //! What goes wrong in a log, as an error of the store.
 
+use std::path::Path;
+
 use ledgerstone_core::{BackendError, Code, ErrorKind};
 use ledgerstone_log::LogError;
+
+use crate::file::beside::has_log;
+use crate::file::documents;
 
 /// The name of this backend.
 pub(crate) const BACKEND: &str = "file";
@@ -19,5 +24,21 @@ pub(crate) fn failed(operation: &'static str) -> impl Fn(LogError) -> BackendErr
             _ => (ErrorKind::Unavailable, Code::Internal),
         };
         BackendError::new(kind, BACKEND, operation, error.to_string()).with_code(code).with_source(error)
+    }
+}
+
+/// Says of documents that cannot be used that the events of the folder stand apart from them.
+pub(crate) fn apart_from_events(folder: &Path) -> impl Fn(BackendError) -> BackendError {
+    move |error| {
+        if !matches!(error.code(), Code::ForeignData | Code::Corrupt) || !has_log(folder) {
+            return error;
+        }
+        let message = format!(
+            "{} is damaged, and the events are not in it; move it away, and read models are built anew from them",
+            documents(folder).display()
+        );
+        BackendError::new(ErrorKind::Corrupt, BACKEND, "open", message)
+            .with_code(Code::Corrupt)
+            .with_source(error)
     }
 }

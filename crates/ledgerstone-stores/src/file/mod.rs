@@ -39,7 +39,7 @@ pub use events::FileEvents;
 
 use crate::backend::{Adapter, Backend, Closing, Resources, check_parameters, misplaced};
 use crate::file::beside::{check_log, has_log, remember_log};
-use crate::file::failure::{BACKEND, failed};
+use crate::file::failure::{BACKEND, apart_from_events, failed};
 use crate::file::restore::{FileRestore, check_restored};
 use crate::file::upkeep::FileUpkeep;
 use crate::group_commit::GroupCommit;
@@ -185,7 +185,8 @@ fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, Backen
         tracing::warn!(folder = %folder.display(), "the documents are missing; read models are built anew");
     }
     // Its lock is that of the whole folder.
-    let database = Database::open_of(Whose::new(BACKEND, &folder), &documents(&folder))?;
+    let database = Database::open_of(Whose::new(BACKEND, &folder), &documents(&folder))
+        .map_err(apart_from_events(&folder))?;
     check_restored(&folder)?;
     check_log(&database, &folder)?;
     let ownership = database.ownership().cloned();

@@ -17,7 +17,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::backend::{Backend, Closing, Resources, check_parameters};
 use crate::file::events::{FileEvents, removals};
-use crate::file::failure::{BACKEND, failed};
+use crate::file::failure::{BACKEND, apart_from_events, failed};
 use crate::file::restore::check_restored;
 use crate::file::shared::Shared;
 use crate::file::standing::standing;
@@ -52,7 +52,8 @@ fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, Backen
     check_restored(folder)?;
     // Documents first, so that they are not ahead of the log.
     let path = documents(folder);
-    let database = path.exists().then(|| Database::open_read_only(&path)).transpose()?;
+    let database = path.exists().then(|| Database::open_read_only(&path)).transpose();
+    let database = database.map_err(apart_from_events(folder))?;
     let documents: Arc<dyn DocumentStore> = match &database {
         Some(database) => Arc::new(SqliteDocuments::open(Arc::clone(database))?),
         None => Arc::new(MemoryDocuments::default()),

@@ -100,6 +100,10 @@ async fn without_documents() -> CaseResult {
     let query = ["read-models", "query", "counters", "--where", "n=299", "--count"];
     assert_eq!(desk.done(&query), "1\n");
     let digest = desk.digest();
+    fs::write(desk.path("data/documents.db"), [7; 9_000])?;
+    for arguments in [&["events", "read"][..], &["--read-only", "events", "read"]] {
+        desk.run(arguments).failed(7, "move it away, and read models are built anew");
+    }
     fs::remove_file(desk.path("data/documents.db"))?;
     assert_eq!(desk.digest(), digest);
     desk.done(&["read-models", "declare", "counters.toml"]);
