@@ -29,8 +29,9 @@ pub enum LogError {
     /// The files do not belong together, or some are missing.
     #[error("the files of the log do not fit together: {0}")]
     Mixed(String),
-    /// Another process has scavenged a segment since the log was opened to be read.
-    #[error("{file} was scavenged since the log was opened; open it again")]
+    /// Another process has put a file in the place of a segment's, and it is not what scavenging made of that, or
+    /// the log was just being opened.
+    #[error("{file} was replaced since somebody looked at the log; open it again")]
     Replaced {
         /// The segment's file.
         file: String,

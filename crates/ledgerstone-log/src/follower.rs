@@ -16,6 +16,7 @@ use crate::log::{LogReader, open_runs};
 use crate::newest::Newest;
 use crate::overlay_disk::OverlayDisk;
 use crate::recovery::Report;
+use crate::renewal::renewing;
 use crate::scanner::Scanner;
 use crate::segment::Segment;
 use crate::segment_header::{SegmentHeader, segment_name};
@@ -60,32 +61,44 @@ pub fn open_read_only(
 
 impl Follower {
     /// Takes over what is durable by now, as the owner tells; tells whether that is more than before.
+    ///
+    /// If it fails, it can be tried again.
     pub fn follow(&mut self, told: Watermark) -> Result<bool, LogError> {
         if told.log != self.shared.identity {
-            return Err(replaced());
+            return Err(another_log());
         }
         let own = &self.growing.segment;
         if (told.segment, told.end) <= (own.header.number, own.end()) {
             return Ok(false);
         }
-        let later = self.later(told.segment)?;
-        // The file that is held open is as it was written, even if its name is a scavenged one's by now.
-        self.fill_up(later.first().map_or(told.end, |next| next.previous_end))?;
-        for (at, header) in later.iter().enumerate() {
-            let end = later.get(at + 1).map_or(Ok(told.end), |next| header.end_before(next))?;
-            self.enter(*header, end)?;
+        // A segment that is scavenged while it is read is read again as it stands then.
+        let later = renewing(|| self.later(told), |_| Ok(()))?;
+        for newest in later {
+            self.enter(newest);
         }
         *self.shared.durable.write() = told.heads;
         Ok(true)
     }
 
+    /// Reads the rest of the segment that grew, and the segments behind it, in order.
+    fn later(&self, told: Watermark) -> Result<Vec<Newest>, LogError> {
+        let headers = self.headers(told.segment)?;
+        // The file that is held open is as it was written, even if its name is a scavenged one's by now.
+        self.fill_up(headers.first().map_or(told.end, |next| next.previous_end))?;
+        let segments = headers.iter().enumerate().map(|(at, header)| {
+            let end = headers.get(at + 1).map_or(Ok(told.end), |next| header.end_before(next))?;
+            Newest::read(&*self.shared.disk, *header, Some(end))
+        });
+        segments.collect()
+    }
+
     /// Reads the headers of the segments behind the one that grew, up to a number, in order.
-    fn later(&self, newest: u64) -> Result<Vec<SegmentHeader>, LogError> {
+    fn headers(&self, newest: u64) -> Result<Vec<SegmentHeader>, LogError> {
         let own = self.growing.segment.header.number;
         let (mut headers, mut number) = (Vec::new(), newest);
         while number != own {
             if number < own {
-                return Err(replaced());
+                return Err(another_log());
             }
             let header = read_header(&*self.shared.disk, number)?;
             number = header.previous;
@@ -125,17 +138,16 @@ impl Follower {
     }
 
     /// Goes on to the next segment.
-    fn enter(&mut self, header: SegmentHeader, end: u64) -> Result<(), LogError> {
-        let Newest { growing, state, .. } = Newest::read(&*self.shared.disk, header, Some(end))?;
+    fn enter(&mut self, next: Newest) {
+        let Newest { growing, state, .. } = next;
         self.growing = growing;
         *self.shared.state.write() = state;
         self.shared.index.write().push_tail(Arc::clone(&self.growing.tail));
         self.shared.segments.write().push(Arc::clone(&self.growing.segment));
-        Ok(())
     }
 }
 
-fn replaced() -> LogError {
+fn another_log() -> LogError {
     let name = segment_name(1);
     LogError::Mixed(format!(
         "another log, or another epoch of it, stands where {name} was read; open it anew"

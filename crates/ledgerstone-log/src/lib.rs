@@ -35,6 +35,7 @@ mod places_file;
 mod reader;
 mod real_disk;
 mod recovery;
+mod renewal;
 mod rewriting;
 mod scanner;
 mod scavenge;

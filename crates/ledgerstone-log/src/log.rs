@@ -126,6 +126,7 @@ pub(crate) fn open_runs(
                     "reading a segment whose index is missing or not its own"
                 );
                 let file = disk.open(&segment.name).map_err(LogError::disk("opening", &segment.name))?;
+                segment.check_is_file(&*file)?;
                 let tail = index_segment(segment, hasher, &*file)?;
                 let head = heads.get(at).copied().unwrap_or_else(|| tail.head());
                 write_run(&**disk, segment, &tail, head)?

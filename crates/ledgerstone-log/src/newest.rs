@@ -2,6 +2,7 @@
 
 use ledgerstone_core::{Heads, Timestamp};
 
+use crate::chain::header_of;
 use crate::disk::Disk;
 use crate::failure::LogError;
 use crate::filling::Filling;
@@ -38,6 +39,9 @@ impl Newest {
     ) -> Result<Self, LogError> {
         let name = segment_name(header.number);
         let file = disk.open(&name).map_err(LogError::disk("opening", &name))?;
+        if header_of(&*file, header.number)? != header {
+            return Err(LogError::Replaced { file: name });
+        }
         let size = file.size().map_err(LogError::disk("measuring", &name))?;
         let size = durable.unwrap_or(size);
         let mut tail = Tail::after(header.heads);

@@ -9,6 +9,7 @@ use crate::disk::DiskFile;
 use crate::failure::LogError;
 use crate::frame::{CHECKSUM_BYTES, checksum, record_size};
 use crate::page::Page;
+use crate::renewal::renewing;
 use crate::segment::{OpenSegment, Segment, UNCHECKED};
 use crate::segment_header::u32_at;
 use crate::shared::Shared;
@@ -72,6 +73,16 @@ impl Shared {
         page: &mut Page,
         patience: Patience,
     ) -> Result<bool, LogError> {
+        renewing(|| self.read_at(log, position, page, patience), |file| self.renew(file))
+    }
+
+    fn read_at(
+        &self,
+        log: LogKind,
+        position: u64,
+        page: &mut Page,
+        patience: Patience,
+    ) -> Result<bool, LogError> {
         let Some((segment, last)) = self.segment_of(log, position) else { return Ok(false) };
         if position > last.0 {
             return Ok(false);
@@ -93,6 +104,17 @@ impl Shared {
     /// Puts the records between two positions on the page, in order or from the end, until it is full or has
     /// come to the end of a segment; returns the next position to look at, if any is left.
     pub(crate) fn read_stretch(
+        &self,
+        log: LogKind,
+        range: RangeInclusive<u64>,
+        forwards: bool,
+        page: &mut Page,
+        patience: Patience,
+    ) -> Result<Option<u64>, LogError> {
+        renewing(|| self.stretch_at(log, range.clone(), forwards, page, patience), |file| self.renew(file))
+    }
+
+    fn stretch_at(
         &self,
         log: LogKind,
         range: RangeInclusive<u64>,
@@ -177,9 +199,11 @@ impl Shared {
         positions: impl Iterator<Item = u64>,
         patience: Patience,
     ) -> Result<(), LogError> {
+        let announce =
+            |position, patience| renewing(|| self.announce(log, position, patience), |file| self.renew(file));
         let mut waiting = Vec::new();
         for position in positions {
-            match self.announce(log, position, Patience::OnlyCached) {
+            match announce(position, Patience::OnlyCached) {
                 Err(LogError::WouldWait) => waiting.push(position),
                 announced => announced?,
             }
@@ -187,7 +211,7 @@ impl Shared {
         if patience == Patience::Wait {
             // By now the disk fetches together what says where they stand.
             for position in waiting {
-                self.announce(log, position, patience)?;
+                announce(position, patience)?;
             }
         }
         Ok(())

@@ -147,6 +147,16 @@ impl SegmentHeader {
         })
     }
 
+    /// Tells whether this is what scavenging made of a segment that ended at `written_end` when it was closed.
+    pub(crate) fn is_scavenged_from(&self, earlier: &Self, written_end: u64) -> bool {
+        let times = earlier.scavenged.map_or(0, |scavenged| scavenged.times);
+        let is_later = self
+            .scavenged
+            .is_some_and(|scavenged| scavenged.written_end == written_end && scavenged.times > times);
+        let rest = Self { batches_at: earlier.batches_at, scavenged: earlier.scavenged, ..*self };
+        is_later && rest == *earlier
+    }
+
     /// Returns where the segment ends that `next` follows; the error is what `next` should not have said.
     pub(crate) fn end_before(&self, next: &Self) -> Result<u64, LogError> {
         match self.scavenged {

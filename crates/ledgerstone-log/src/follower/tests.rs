@@ -1,15 +1,23 @@
 //! Following a log beside its owner.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use ledgerstone_core::{LogKind, Position};
 
 use super::{Follower, open_read_only};
 use crate::appender::Appender;
-use crate::disk::Disk;
+use crate::chain::read_header;
+use crate::disk::{Disk, DiskFile};
 use crate::extent::extent;
 use crate::failure::LogError;
 use crate::log::{LogReader, Opened, open};
 use crate::one_stream::{append, indexed, options, positions, read_all};
+use crate::page::Page;
+use crate::reader::Patience;
 use crate::scavenge::Scavenge;
+use crate::segment_header::{SegmentHeader, segment_name};
 use crate::simulated_disk::SimulatedDisk;
 use crate::story_tests::Story;
 use crate::watermark::Watermark;
@@ -35,9 +43,13 @@ fn a_log_read_beside_its_owner_shows_what_is_durable_and_follows() {
         let (reader, mut follower) =
             open_read_only(Arc::clone(&disk), story.options(), &extent).expect("opened");
         story.check_read(&reader);
-        for _ in 0..12 {
+        for round in 0..12 {
             story.commit();
             story.publish();
+            if round % 3 == 2 {
+                story.remove();
+                story.scavenge();
+            }
             let before = files(&*disk);
             let told = Watermark::read(&*disk).expect("read").expect("a watermark");
             follower.follow(told).expect("followed");
@@ -82,13 +94,12 @@ impl Both {
 
     /// Removes and scavenges the events at even positions.
     fn scavenge(&self) {
-        let how = Scavenge {
-            is_removed: &|event| event.position().0.is_multiple_of(2),
-            least_percent: 0,
-            dry_run: false,
-            go_on: &|_| true,
-        };
-        assert!(self.owner.scavenge(&how).expect("scavenged").rewritten > 0);
+        scavenge(&self.owner, 2);
+    }
+
+    fn stubs(&self) -> usize {
+        let events = read_all(&self.reader, true).expect("read");
+        events.iter().filter(|event| event.is_stub()).count()
     }
 
     /// Holds what is read, and what the index knows, to every position.
@@ -97,6 +108,17 @@ impl Both {
         assert_eq!(positions(&read_all(&self.reader, true).expect("read")), expected);
         assert_eq!(indexed(&self.reader), expected);
     }
+}
+
+/// Removes and scavenges every so many events.
+fn scavenge(owner: &LogReader, every: u64) {
+    let how = Scavenge {
+        is_removed: &|event| event.position().0.is_multiple_of(every),
+        least_percent: 0,
+        dry_run: false,
+        go_on: &|_| true,
+    };
+    assert!(owner.scavenge(&how).expect("scavenged").rewritten > 0);
 }
 
 #[test]
@@ -124,6 +146,119 @@ fn segments_that_were_scavenged_before_they_were_followed_end_where_they_say_now
     both.scavenge();
     assert!(both.follow().expect("followed"));
     both.check();
-    let stubs = read_all(&both.reader, true).expect("read").iter().filter(|event| event.is_stub()).count();
-    assert!(stubs > 3, "{stubs} stubs");
+    assert!(both.stubs() > 3, "{} stubs", both.stubs());
+}
+
+#[test]
+fn a_reader_goes_on_in_segments_that_the_owner_scavenges_again_and_again() {
+    let both = Both::begin(20, 600);
+    for every in [5, 3, 2] {
+        // The reader has opened some of them before.
+        read_all(&both.reader, true).expect("read");
+        both.reader.shared.segments.read().iter().step_by(2).for_each(|segment| segment.close());
+        scavenge(&both.owner, every);
+        both.check();
+    }
+    assert!(both.stubs() > 8, "{} stubs", both.stubs());
+    let page = |forwards| positions(&read_all(&both.reader, forwards).expect("read")).len();
+    assert_eq!((page(true), page(false)), (20, 20));
+    both.reader.will_read(LogKind::Application, 1..=20, Patience::Wait).expect("announced");
+    assert_eq!(
+        both.reader.recorded_at(LogKind::Application, 4, 20).expect("read").map(|at| at.as_micros()),
+        Some(4)
+    );
+}
+
+#[test]
+fn a_reader_reads_one_event_of_a_segment_that_was_scavenged() {
+    let both = Both::begin(20, 600);
+    both.scavenge();
+    for position in [1, 2, 9] {
+        let mut page = Page::new(1, 1);
+        let log = LogKind::Application;
+        assert!(both.reader.read(log, Position(position), &mut page, Patience::Wait).expect("read"));
+        assert_eq!(page.finish()[0].is_stub(), position == 2);
+    }
+}
+
+/// Writes another header into a segment.
+fn edit_header(disk: &SimulatedDisk, number: u64, edit: impl FnOnce(&mut SegmentHeader)) {
+    let mut header = read_header(disk, number).expect("a header");
+    edit(&mut header);
+    disk.open(&segment_name(number)).and_then(|file| file.write_at(0, &header.encode())).expect("written");
+}
+
+#[test]
+fn a_reader_does_not_go_on_in_a_file_that_is_not_what_scavenging_makes_of_its_segment() {
+    type Edit = fn(&mut SegmentHeader);
+    let edits: [(bool, Edit); 5] = [
+        (false, |header| header.salt += 1),
+        (true, |header| header.salt += 1),
+        (true, |header| header.log.epoch += 1),
+        (true, |header| header.scavenged.as_mut().expect("scavenged").written_end += 1),
+        (true, |header| header.scavenged.as_mut().expect("scavenged").times = 0),
+    ];
+    for (is_scavenged, edit) in edits {
+        let both = Both::begin(20, 600);
+        if is_scavenged {
+            both.scavenge();
+        }
+        edit_header(&both.disk, 2, edit);
+        match read_all(&both.reader, true) {
+            Err(LogError::Replaced { file }) => assert_eq!(file, segment_name(2)),
+            other => panic!("another file, and there is {other:?}"),
+        }
+    }
+}
+
+/// A disk on which something happens when a file is opened for the second time.
+#[derive(Debug)]
+struct Interrupted {
+    disk: SimulatedDisk,
+    name: &'static str,
+    opened: AtomicU32,
+    owner: LogReader,
+}
+
+impl Disk for Interrupted {
+    fn names(&self) -> io::Result<Vec<String>> {
+        self.disk.names()
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        if name == self.name && self.opened.fetch_add(1, Ordering::Relaxed) == 1 {
+            scavenge(&self.owner, 2);
+        }
+        self.disk.open(name)
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.disk.create(name)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk.remove(name)
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        self.disk.sync_names()
+    }
+}
+
+#[test]
+fn a_segment_that_is_scavenged_between_its_header_and_its_frames_is_followed() {
+    let mut both = Both::begin(1, 600);
+    let name = "000000000003.log";
+    let (disk, owner) = (both.disk.clone(), both.owner.clone());
+    let interrupted = Interrupted { disk, name, opened: AtomicU32::new(0), owner };
+    let extent = extent(&both.disk, true).expect("read").expect("a log");
+    (both.reader, both.follower) = open_read_only(Arc::new(interrupted), options(), &extent).expect("opened");
+    both.append(15);
+    assert!(both.follow().expect("followed"));
+    both.check();
+    assert!(both.stubs() > 3, "{} stubs", both.stubs());
 }

@@ -17,7 +17,7 @@ use crate::verify::verify;
 
 impl Story {
     /// Removes the older events of a stream, as a system event would say.
-    pub(super) fn remove(&mut self) {
+    pub(crate) fn remove(&mut self) {
         let stream = format!("s-{}", self.dice.below(7));
         let before = self.removed.0.entry(stream.clone()).or_default();
         *before += self.dice.below(9);
@@ -25,7 +25,7 @@ impl Story {
     }
 
     /// Scavenges, perhaps not to the end.
-    pub(super) fn scavenge(&mut self) {
+    pub(crate) fn scavenge(&mut self) {
         let Some((reader, _)) = &self.log else { return };
         let left = if self.dice.one_in(3) { self.dice.below(12) } else { u64::MAX };
         let told = Cell::new(0);
