@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::group_commit::{CommitLog, ReadLog, Verdict};
 use crate::memory::MemoryEvents;
+use crate::plan::BRIEFLY;
 use crate::staged::Staged;
 
 /// A store on disk, as its two halves.
@@ -335,4 +336,33 @@ pub(crate) fn judges_and_reads_like_the_memory<D: OnDisk>(cases: u32) {
         ..ProptestConfig::default()
     };
     proptest!(config, |(ops in proptest::collection::vec(op(), 1..120))| run::<D>(ops));
+}
+
+/// Lets a condition on a type and a tag find the newest event that is both, however many after it have the tag alone.
+pub(crate) fn finds_what_has_the_type_and_the_tag<D: OnDisk>() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = Arc::new(FixedClock::at(Timestamp::from_micros(0)));
+    let (reader, mut writer) = D::open(&folder.path().join("store"), &clock);
+    let (tag, rare) = (Tag::new("common").expect("a tag"), EventType::new("Rare").expect("a type"));
+    let item = QueryItem { types: vec![rare.clone()], tags: vec![tag.clone()], ..QueryItem::default() };
+    let condition = AppendCondition { fail_if_match: item.into(), after: Position::START };
+    let mut append = |event_type: &EventType, condition: Option<&AppendCondition>| {
+        let id = Uuid::from_u128(u128::from(writer.heads().application.0) + 1);
+        let event =
+            EventData { tags: vec![tag.clone()], ..EventData::json(id, event_type.clone(), vec![b'x']) };
+        let batch = Batch { condition: condition.cloned(), ..Batch::of(Append::to_log(vec![event])) };
+        let hasher = reader.hasher().map(|terms| terms.0);
+        writer.commit(&mut [Staged::in_layout(batch, hasher, reader.layout()).expect("a batch")]).remove(0)
+    };
+    let noted = EventType::new("Noted").expect("a type");
+    for after in 0..BRIEFLY * 3 {
+        let position = append(&rare, None).expect("appended").last.application;
+        (0..after).for_each(|_| drop(append(&noted, None).expect("appended")));
+        match append(&noted, Some(&condition)).expect_err("one is both") {
+            EventStoreError::Refused(refusal) => {
+                assert_eq!(refusal, Refusal::ConditionFailed { position }, "{after}");
+            }
+            error => panic!("{error}"),
+        }
+    }
 }

@@ -9,6 +9,21 @@ use ledgerstone_log::TermHasher;
 /// would hold all writers up.
 const MOST_LISTS: usize = Query::MAX_ITEMS + Query::MAX_NAMES;
 
+/// How many events the writer looks at before it plans thoroughly: others wait for it.
+pub(crate) const BRIEFLY: usize = if cfg!(test) { 3 } else { 64 };
+
+/// How many lists a plan takes along.
+///
+/// How long a list is would tell which way is shorter, and finding that out costs about as much as walking it. So what
+/// streams and tags lead to is looked at first, and the types are asked where that turns out to be much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// Those of streams and tags: the events that they lead to tell their types themselves.
+    Brief,
+    /// Those of types, too, so that a rare type makes few of many.
+    Thorough,
+}
+
 /// What a walk looks at: a stretch of positions, one way.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Walk {
@@ -80,6 +95,7 @@ pub(crate) struct Planner<'a, I> {
     /// The tenants whose events there are.
     pub(crate) tenants: &'a [Tenant],
     pub(crate) index: I,
+    pub(crate) effort: Effort,
 }
 
 impl<I: Index> Planner<'_, I> {
@@ -103,11 +119,12 @@ impl<I: Index> Planner<'_, I> {
                 let streams = usize::from(item.stream.is_some());
                 let (streams, tags) = terms.all.split_at_checked(streams).unwrap_or_default();
                 let all = streams.iter().map(|term| Key::Stream(*term));
-                let all = all.chain(tags.iter().map(|term| Key::Term(*term)));
-                sources.push(match terms.all.is_empty() {
-                    true => one_or(self.lists(terms.any.iter().map(|term| Key::Term(*term))), Source::Any),
-                    false => one_or(self.lists(all), Source::All),
-                });
+                let mut all = self.lists(all.chain(tags.iter().map(|term| Key::Term(*term))));
+                if all.is_empty() || self.effort == Effort::Thorough && !terms.any.is_empty() {
+                    let types = self.lists(terms.any.iter().map(|term| Key::Term(*term)));
+                    all.push(one_or(types, Source::Any));
+                }
+                sources.push(one_or(all, Source::All));
             }
         }
         Some(one_or(sources, Source::Any))
@@ -208,8 +225,13 @@ mod tests {
 
     #[test]
     fn the_largest_condition_is_planned() {
-        let planner =
-            Planner { hasher: TermHasher::new(7), log: LogKind::Application, tenants: &[], index: Nothing };
+        let planner = Planner {
+            hasher: TermHasher::new(7),
+            log: LogKind::Application,
+            tenants: &[],
+            index: Nothing,
+            effort: Effort::Brief,
+        };
         let per_item = Query::MAX_NAMES / Query::MAX_ITEMS;
         let name = |number: usize| EventType::new(format!("Noted{number}")).expect("a type");
         let item = |at: usize| QueryItem::types((0..per_item).map(|n| name(at * per_item + n)));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ledgerstone_log::{Options, RealDisk};
 use ledgerstone_testkit::{FixedClock, SequentialIds};
 
-use crate::alike::{OnDisk, judges_and_reads_like_the_memory};
+use crate::alike::{OnDisk, finds_what_has_the_type_and_the_tag, judges_and_reads_like_the_memory};
 use crate::file::events::FileEvents;
 use crate::file::writer::Writer;
 
@@ -37,4 +37,9 @@ impl OnDisk for File {
 #[test]
 fn the_log_judges_and_reads_like_the_memory() {
     judges_and_reads_like_the_memory::<File>(96);
+}
+
+#[test]
+fn a_condition_finds_what_has_the_type_and_the_tag() {
+    finds_what_has_the_type_and_the_tag::<File>();
 }

@@ -6,7 +6,7 @@ use ledgerstone_log::{LogError, Page, Patience};
 use crate::cursor::{Cursor, FRAME_BYTES, FRAME_EVENTS};
 use crate::file::lists::{List, Lists};
 use crate::file::shared::Shared;
-use crate::plan::{Planner, Source, Walk};
+use crate::plan::{Effort, Planner, Source, Walk};
 
 /// How many pages are looked through before a frame is handed out in which little matched.
 const ROUNDS: usize = if cfg!(test) { 2 } else { 16 };
@@ -82,7 +82,8 @@ impl Reading {
         let tenants = if *tenant == TenantScope::All { shared.reader.tenants() } else { Vec::new() };
         let lists = Lists { index: &index, log: *log, walk: self.way() };
         let hasher = shared.reader.hasher();
-        Planner { hasher, log: *log, tenants: &tenants, index: lists }.plan(tenant, query)
+        Planner { hasher, log: *log, tenants: &tenants, index: lists, effort: Effort::Brief }
+            .plan(tenant, query)
     }
 
     fn way(&self) -> Walk {

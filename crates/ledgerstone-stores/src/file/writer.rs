@@ -18,7 +18,7 @@ use crate::file::failure::failed;
 use crate::file::lists::{List, Lists};
 use crate::file::shared::Shared;
 use crate::group_commit::{CommitLog, refuse};
-use crate::plan::{Key, Planner, Source, Walk};
+use crate::plan::{BRIEFLY, Effort, Key, Planner, Source, Walk};
 use crate::removals::Removals;
 use crate::staged::{Staged, StagedAppend};
 use crate::stream_cache::StreamCache;
@@ -94,9 +94,12 @@ impl Writer {
         let walk = Walk { low, high, forwards: false };
         let index = self.index();
         let hasher = self.shared.reader.hasher();
-        let lists = Lists { index: &index, log, walk };
-        let mut source = plan(Planner { hasher, log, tenants: &[], index: lists });
-        let mut key = walk.first();
+        let planned = |effort| {
+            let lists = Lists { index: &index, log, walk };
+            plan(Planner { hasher, log, tenants: &[], index: lists, effort })
+        };
+        let mut source = planned(Effort::Brief);
+        let (mut key, mut looked) = (walk.first(), 0);
         while key <= walk.last() {
             let next = match &mut source {
                 Some(source) => source.seek(Patience::Wait, key)?,
@@ -107,6 +110,10 @@ impl Writer {
             let event = self.appender.record(log, Position(walk.position(next)))?;
             if event.is_some_and(|event| !visit(event)) {
                 break;
+            }
+            looked += 1;
+            if looked == BRIEFLY {
+                source = planned(Effort::Thorough);
             }
         }
         Ok(())

@@ -5,8 +5,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use ledgerstone_core::{
-    Append, AppendCondition, Batch, EventStoreError, ExpectedRevision, Position, Query, Refusal, Removal,
-    Revision,
+    Append, AppendCondition, Batch, EventData, EventStoreError, EventType, ExpectedRevision, Position, Query,
+    QueryItem, Refusal, Removal, Revision, Tag,
 };
 use uuid::Uuid;
 
@@ -86,4 +86,31 @@ fn a_condition_on_everything_of_a_tenant_looks_at_no_event_behind_its_newest() {
         let waited = log.pace.waits.load(std::sync::atomic::Ordering::Relaxed);
         assert!(waited < EVENTS, "{waited} reads");
     }
+}
+
+#[test]
+fn a_rare_type_makes_few_of_the_many_events_that_have_a_tag() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut log = TestLog::open(folder.path());
+    let (tag, rare) = (Tag::new("common").expect("a tag"), EventType::new("Rare").expect("a type"));
+    let tagged = |id| EventData { tags: vec![tag.clone()], ..event(id) };
+    for number in 0..EVENTS {
+        log.commit([batch("", tagged(u128::from(number) + 1))]).remove(0).expect("appended");
+    }
+    log.commit([batch("", EventData { event_type: rare.clone(), ..event(901) })])
+        .remove(0)
+        .expect("appended");
+    log.pace.waits.store(0, std::sync::atomic::Ordering::Relaxed);
+    let item = QueryItem { types: vec![rare.clone()], tags: vec![tag.clone()], ..QueryItem::default() };
+    let condition = Some(AppendCondition { fail_if_match: item.into(), after: Position::START });
+    let first = EventData { event_type: rare.clone(), ..tagged(902) };
+    log.commit([Batch { condition: condition.clone(), ..batch("", first) }])
+        .remove(0)
+        .expect("nothing is both");
+    let waited = log.pace.waits.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(waited < EVENTS / 2, "{waited} reads");
+    let refused =
+        log.commit([Batch { condition, ..batch("", event(903)) }]).remove(0).expect_err("one is both");
+    let expected = Refusal::ConditionFailed { position: Position(EVENTS + 2) };
+    assert!(matches!(&refused, EventStoreError::Refused(refusal) if *refusal == expected), "{refused:?}");
 }

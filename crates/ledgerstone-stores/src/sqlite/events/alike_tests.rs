@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ledgerstone_testkit::FixedClock;
 
-use crate::alike::{OnDisk, OneId, judges_and_reads_like_the_memory};
+use crate::alike::{OnDisk, OneId, finds_what_has_the_type_and_the_tag, judges_and_reads_like_the_memory};
 use crate::sqlite::database::Database;
 use crate::sqlite::events::SqliteEvents;
 use crate::sqlite::events::writer::Writer;
@@ -34,4 +34,9 @@ impl OnDisk for Sqlite {
 #[test]
 fn sqlite_judges_and_reads_like_the_memory() {
     judges_and_reads_like_the_memory::<Sqlite>(96);
+}
+
+#[test]
+fn a_condition_finds_what_has_the_type_and_the_tag() {
+    finds_what_has_the_type_and_the_tag::<Sqlite>();
 }

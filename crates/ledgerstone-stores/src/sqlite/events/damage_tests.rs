@@ -6,7 +6,8 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use ledgerstone_core::{
     Append, AppendCondition, Batch, Code, EventData, EventStore, EventStoreError, EventType,
-    ExpectedRevision, Position, Query, Selection, StreamId, SystemClock, Tenant, TimeOrderedIds,
+    ExpectedRevision, Position, Query, QueryItem, Selection, StreamId, SystemClock, Tag, Tenant,
+    TimeOrderedIds,
 };
 use uuid::Uuid;
 
@@ -107,6 +108,29 @@ async fn a_judgement_over_a_changed_record_is_refused_and_nothing_is_appended() 
     let error = store.append(batch).await.expect_err("damaged");
     assert_eq!(error.code(), Code::Corrupt, "{error}");
     assert_eq!(store.head().await.expect("a head").heads.application, Position(RUN * 3));
+}
+
+#[tokio::test]
+async fn a_condition_on_a_rare_type_and_a_common_tag_looks_at_few_events() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.db");
+    let store = open(&path);
+    let (tag, rare) = (Tag::new("common").expect("a tag"), EventType::new("Rare").expect("a type"));
+    let noted = |number: u64| {
+        let name = EventType::new("Noted").expect("a type");
+        EventData::json(Uuid::from_u128(u128::from(number) + 1), name, &b"{}"[..])
+    };
+    let one = |event| Batch::of(Append::to(stream(0), ExpectedRevision::Any, vec![event]));
+    for number in 0..RUN * 3 {
+        let event = EventData { tags: vec![tag.clone()], ..noted(number) };
+        store.append(one(event)).await.expect("appends");
+    }
+    store.append(one(EventData { event_type: rare.clone(), ..noted(900) })).await.expect("appends");
+    // Whoever looks at these fails.
+    run_sql(&path, &format!("UPDATE events SET sum = ~sum WHERE position < {}", RUN * 3 - 10));
+    let item = QueryItem { types: vec![rare], tags: vec![tag], ..QueryItem::default() };
+    let condition = Some(AppendCondition { fail_if_match: item.into(), after: Position(0) });
+    store.append(Batch { condition, ..one(noted(901)) }).await.expect("nothing is both");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::cursor::is_removed;
 use crate::decide::{Changes, Ledger, condition_sees};
-use crate::plan::{Key, Planner, Source, Walk};
+use crate::plan::{BRIEFLY, Effort, Key, Planner, Source, Walk};
 use crate::sqlite::events::checksum::checksum;
 use crate::sqlite::events::id_index::id_key;
 use crate::sqlite::events::lists::{List, Lists, horizon};
@@ -182,26 +182,33 @@ impl Writer {
         plan: impl Fn(Planner<'_, Lists<'_>>) -> Option<Source<List>>,
         mut visit: impl FnMut(RecordedEvent) -> bool,
     ) -> Result<bool, BackendError> {
+        let mut looked = 0;
         while walk.low <= walk.high {
+            let effort = if looked < BRIEFLY { Effort::Brief } else { Effort::Thorough };
             let source = {
                 let tail = self.shared.tail(log).read();
                 let lists = Lists { tail: &tail, walk };
-                plan(Planner { hasher: self.shared.hasher, log, tenants: &[], index: lists })
+                plan(Planner { hasher: self.shared.hasher, log, tenants: &[], index: lists, effort })
             };
             let Some(mut source) = source else { return Ok(false) };
             let end = walk.last().min(horizon(&source));
-            let mut key = walk.first();
+            let (mut key, mut passed) = (walk.first(), end);
             while let Some(next) = source.seek(&self.connection, key)?.filter(|next| *next <= end) {
                 if !visit(self.record(log, walk.position(next))?) {
                     return Ok(true);
                 }
                 key = next + 1;
+                looked += 1;
+                if looked == BRIEFLY {
+                    passed = next;
+                    break;
+                }
             }
-            if end == walk.last() {
+            if passed == walk.last() {
                 break;
             }
-            // The tail has more than the plan took along: plan what is left.
-            walk.high = walk.position(end) - 1;
+            // The tail has more than the plan took along, or the plan was brief: plan what is left.
+            walk.high = walk.position(passed) - 1;
         }
         Ok(true)
     }

@@ -4,7 +4,7 @@ use ledgerstone_core::{BackendError, Frame, LogKind, Position, Revision, Selecti
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::cursor::{Cursor, FRAME_BYTES, FRAME_EVENTS};
-use crate::plan::{Planner, Source, Walk};
+use crate::plan::{Effort, Planner, Source, Walk};
 use crate::sqlite::events::lists::{List, Lists, decode, horizon};
 use crate::sqlite::events::records::{PageBuilder, as_sql, compact, damaged, table};
 use crate::sqlite::events::shared::Shared;
@@ -51,7 +51,8 @@ impl Reading {
                 let tail = shared.tail(*log).read();
                 let tenants = shared.tenants.read();
                 let (hasher, lists) = (shared.hasher, Lists { tail: &tail, walk });
-                Planner { hasher, log: *log, tenants: &tenants, index: lists }.plan(tenant, query)
+                Planner { hasher, log: *log, tenants: &tenants, index: lists, effort: Effort::Brief }
+                    .plan(tenant, query)
             };
             match source {
                 None => self.scan(shared, connection, &mut frame)?,
