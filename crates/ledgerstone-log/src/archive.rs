@@ -8,7 +8,7 @@ use ledgerstone_core::Timestamp;
 use crate::chain::header_of;
 use crate::failure::LogError;
 use crate::log::LogReader;
-use crate::scavenge::closed;
+use crate::scavenge::settled;
 use crate::segment::Segment;
 use crate::shared::Shared;
 use crate::tiered_disk::TieredDisk;
@@ -55,7 +55,7 @@ impl LogReader {
             return Err(LogError::Archive(message.to_owned()));
         };
         let there = tiers.archived().map_err(LogError::disk("listing", "the archive"))?;
-        let segments = closed(shared);
+        let segments = settled(shared);
         let mut archived = Archived { segments: segments.len() as u64, ..Archived::default() };
         archived.archived = segments.iter().filter(|segment| there.contains(&segment.name)).count() as u64;
         for segment in segments.iter().filter(|segment| !there.contains(&segment.name)) {

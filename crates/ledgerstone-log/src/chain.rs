@@ -109,7 +109,7 @@ pub(crate) fn check_growing(newest: &SegmentHeader) -> Result<(), LogError> {
 }
 
 /// Takes the segments that another one follows, which says where they end.
-pub(crate) fn closed_segments(
+pub(crate) fn segments_before_newest(
     disk: &dyn Disk,
     chain: &[SegmentHeader],
 ) -> Result<Vec<Arc<Segment>>, LogError> {

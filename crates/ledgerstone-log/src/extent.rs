@@ -64,7 +64,7 @@ pub fn extent(disk: &dyn Disk, is_owned: bool) -> Result<Option<Extent>, LogErro
     if !is_owned {
         let chain = read_chain(disk, &numbers)?.0;
         chain.last().map_or(Ok(()), |newest| check_near(disk, newest.number))?;
-        return chain.last().map(|newest| assemble(&chain, scan(disk, newest)?)).transpose();
+        return chain.last().map(|newest| assemble(&chain, end_of_newest(disk, newest)?)).transpose();
     }
     let told = Watermark::read(disk).map_err(LogError::disk("reading", "the watermark"))?;
     let told = told.ok_or_else(|| {
@@ -97,7 +97,7 @@ fn assemble(chain: &[SegmentHeader], (end, heads): (u64, Heads)) -> Result<Exten
 }
 
 /// Reads the newest segment to the end of its last whole frame.
-fn scan(disk: &dyn Disk, header: &SegmentHeader) -> Result<(u64, Heads), LogError> {
+fn end_of_newest(disk: &dyn Disk, header: &SegmentHeader) -> Result<(u64, Heads), LogError> {
     let name = segment_name(header.number);
     let file = disk.open(&name).map_err(LogError::disk("opening", &name))?;
     let size = file.size().map_err(LogError::disk("measuring", &name))?;

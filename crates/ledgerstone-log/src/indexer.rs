@@ -165,7 +165,7 @@ fn make_again(shared: &Shared, run: &SegmentRun) -> Result<Vec<SegmentRun>, LogE
 /// Condemns those of some runs that are damaged, as merging them has shown that one is.
 fn find_damage(shared: &Shared, view: &IndexView, runs: &[SegmentRun]) {
     for run in runs {
-        let (blocks, _) = run.run.extent();
+        let (blocks, _) = run.run.size_in_blocks();
         if let Some(error) = (0..blocks).find_map(|block| run.run.check_block(block).err()) {
             view.condemn(run, &error);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ledgerstone_core::{Heads, LogIdentity, Timestamp};
 
-use crate::chain::{check_growing, check_near, closed_segments, read_chain};
+use crate::chain::{check_growing, check_near, read_chain, segments_before_newest};
 use crate::disk::Disk;
 use crate::failure::LogError;
 use crate::growing_segment::GrowingSegment;
@@ -82,7 +82,7 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Option<Recovered>, LogError> {
     }
     let Some(header) = chain.last().copied() else { return Ok(None) };
     check_growing(&header)?;
-    let mut segments = closed_segments(disk, &chain)?;
+    let mut segments = segments_before_newest(disk, &chain)?;
     let mut newest = Newest::read(disk, header, None)?;
     check_reach(disk, &newest)?;
     newest.settle(disk, &mut report)?;

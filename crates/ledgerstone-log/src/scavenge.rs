@@ -62,7 +62,7 @@ pub struct Reclaimed {
 impl LogReader {
     /// Returns how many segments can be scavenged and archived: those that grow no more, and are indexed.
     pub fn closed_segments(&self) -> u64 {
-        closed(&self.shared).len() as u64
+        settled(&self.shared).len() as u64
     }
 
     /// Rewrites the closed segments that are worth it, the oldest first; it blocks, and stops nobody.
@@ -73,7 +73,7 @@ impl LogReader {
     pub fn scavenge(&self, how: &Scavenge<'_>) -> Result<Reclaimed, LogError> {
         let shared = &*self.shared;
         let _alone = shared.upkeep.lock();
-        let segments = closed(shared);
+        let segments = settled(shared);
         let mut reclaimed = Reclaimed {
             segments: segments.len() as u64,
             bytes: segments.iter().map(|segment| segment.end()).sum(),
@@ -91,7 +91,7 @@ impl LogReader {
 }
 
 /// Returns the segments that grow no more and whose index is written, so that nobody but readers holds them.
-pub(crate) fn closed(shared: &Shared) -> Vec<Arc<Segment>> {
+pub(crate) fn settled(shared: &Shared) -> Vec<Arc<Segment>> {
     let indexed = shared.index.read().view().runs().last().map_or(0, |run| run.last);
     let segments = shared.segments.read();
     let closed = segments.split_last().map(|(_, closed)| closed).unwrap_or_default();
@@ -179,7 +179,7 @@ fn write(
         // After a crash the name stands for the old file or the new one, and either will do.
         tracing::warn!(%error, segment = name, "the name of a scavenged segment may not be durable yet");
     }
-    let segment = take_over(shared, into, &written);
+    let segment = put_in_place(shared, into, &written);
     move_back(shared, &segment)?;
     Ok(Some(written))
 }
@@ -195,7 +195,7 @@ fn move_back(shared: &Shared, segment: &Arc<Segment>) -> Result<(), LogError> {
 }
 
 /// Lets readers find the segment that was written.
-fn take_over(shared: &Shared, file: Arc<dyn DiskFile>, written: &Rewritten) -> Arc<Segment> {
+fn put_in_place(shared: &Shared, file: Arc<dyn DiskFile>, written: &Rewritten) -> Arc<Segment> {
     let places = written.places.clone();
     let bytes = places.bytes();
     let open = Arc::new(OpenSegment { file, places: RwLock::new(places) });

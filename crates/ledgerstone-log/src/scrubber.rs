@@ -151,7 +151,7 @@ fn look_at_run(
     run: &SegmentRun,
     pace: &mut Pace<'_>,
 ) -> Option<Option<crate::index::IndexError>> {
-    let (blocks, bytes) = run.run.extent();
+    let (blocks, bytes) = run.run.size_in_blocks();
     for block in 0..blocks {
         if let Err(error) = run.run.check_block(block) {
             return Some(Some(error));

@@ -5,10 +5,10 @@ mod fault;
 mod fault_tests;
 mod file;
 mod inode;
+mod medium;
 mod names;
 mod random;
 mod sectors;
-mod state;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use self::file::SimulatedFile;
-use self::state::State;
+use self::medium::Medium;
 use crate::disk::{Disk, DiskFile, check_name};
 
 pub use self::fault::{Cause, Fault, Operation};
@@ -36,17 +36,17 @@ pub use self::fault::{Cause, Fault, Operation};
 /// One thread that does the same operations finds the same chances.
 #[derive(Clone)]
 pub struct SimulatedDisk {
-    shared: Arc<Mutex<State>>,
+    shared: Arc<Mutex<Medium>>,
 }
 
 impl SimulatedDisk {
     /// Makes an empty disk, whose chances follow from the seed.
     pub fn new(seed: u64) -> Self {
-        Self::of(State::new(seed))
+        Self::of(Medium::new(seed))
     }
 
-    fn of(state: State) -> Self {
-        Self { shared: Arc::new(Mutex::new(state)) }
+    fn of(medium: Medium) -> Self {
+        Self { shared: Arc::new(Mutex::new(medium)) }
     }
 
     /// Returns the disk as it could be found after a power loss, without faults; each call finds another way.
@@ -90,10 +90,10 @@ impl SimulatedDisk {
 
     /// Ends all faults, takes writes again and has room without end.
     pub fn lift_faults(&self) {
-        let mut state = self.shared.lock();
-        state.plan.lift();
-        state.read_only = false;
-        state.room = None;
+        let mut medium = self.shared.lock();
+        medium.plan.lift();
+        medium.read_only = false;
+        medium.room = None;
     }
 
     /// Sets whether all changes fail with EROFS, and with them a sync of what was not synced before.
@@ -118,10 +118,10 @@ impl SimulatedDisk {
 
     /// Flips a bit of a file, as readers see it and on the medium.
     pub fn flip(&self, name: &str, at: u64, bit: u32) -> io::Result<()> {
-        let mut state = self.shared.lock();
-        let inode = state.names.of(name)?;
+        let mut medium = self.shared.lock();
+        let inode = medium.names.of(name)?;
         let place = usize::try_from(at).unwrap_or(usize::MAX);
-        let flipped = state.inodes.get_mut(inode).is_some_and(|held| held.flip(place, bit));
+        let flipped = medium.inodes.get_mut(inode).is_some_and(|held| held.flip(place, bit));
         if flipped { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
@@ -138,35 +138,37 @@ impl fmt::Debug for SimulatedDisk {
 
 impl Disk for SimulatedDisk {
     fn names(&self) -> io::Result<Vec<String>> {
-        self.shared.lock().attempt(Operation::Names, |state| Ok(state.names.cached.keys().cloned().collect()))
+        self.shared
+            .lock()
+            .attempt(Operation::Names, |medium| Ok(medium.names.cached.keys().cloned().collect()))
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         check_name(name)?;
-        let inode = self.shared.lock().attempt(Operation::Open, |state| state.names.of(name))?;
+        let inode = self.shared.lock().attempt(Operation::Open, |medium| medium.names.of(name))?;
         Ok(self.file(inode))
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         check_name(name)?;
-        let inode = self.shared.lock().attempt(Operation::Create, |state| state.create(name))?;
+        let inode = self.shared.lock().attempt(Operation::Create, |medium| medium.create(name))?;
         Ok(self.file(inode))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         check_name(from)?;
         check_name(to)?;
-        self.shared.lock().attempt(Operation::Rename, |state| {
-            state.writable()?;
-            state.names.rename(from, to)
+        self.shared.lock().attempt(Operation::Rename, |medium| {
+            medium.writable()?;
+            medium.names.rename(from, to)
         })
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
         check_name(name)?;
-        self.shared.lock().attempt(Operation::Remove, |state| {
-            state.writable()?;
-            state.names.remove(name)
+        self.shared.lock().attempt(Operation::Remove, |medium| {
+            medium.writable()?;
+            medium.names.remove(name)
         })
     }
 

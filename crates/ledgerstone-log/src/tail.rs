@@ -133,7 +133,7 @@ impl Tail {
     pub fn truncate(&mut self, heads: Heads) {
         let before = self.before;
         let keep = |slot| {
-            let (log, position) = place(before, slot);
+            let (log, position) = slot_position(before, slot);
             position <= heads.of(log).0
         };
         self.ids.retain(|_, slots| slots.cut(keep));
@@ -153,7 +153,7 @@ impl Tail {
     ) -> bool {
         let Some(list) = self.lists.get(&term) else { return false };
         let slots = list.slots.as_slice();
-        let position = |slot: &u32| place(self.before, *slot).1;
+        let position = |slot: &u32| slot_position(self.before, *slot).1;
         let from = slots.partition_point(|slot| position(slot) < low);
         let to = slots.partition_point(|slot| position(slot) <= high);
         let slots = slots.get(from..to).unwrap_or_default();
@@ -169,7 +169,7 @@ impl Tail {
     pub fn newest(&self, term: u64) -> Option<(u64, Option<u64>)> {
         let list = self.lists.get(&term)?;
         let slots = list.slots.as_slice();
-        let newest = place(self.before, *slots.last()?).1;
+        let newest = slot_position(self.before, *slots.last()?).1;
         let known = list.first_revision != NO_REVISION;
         Some((newest, known.then(|| list.first_revision + slots.len() as u64 - 1)))
     }
@@ -178,13 +178,13 @@ impl Tail {
     pub fn position_of(&self, term: u64, revision: u64) -> Option<u64> {
         let list = self.lists.get(&term).filter(|list| list.first_revision != NO_REVISION)?;
         let at = usize::try_from(revision.checked_sub(list.first_revision)?).ok()?;
-        Some(place(self.before, *list.slots.as_slice().get(at)?).1)
+        Some(slot_position(self.before, *list.slots.as_slice().get(at)?).1)
     }
 
     /// Adds the places of events whose ids have this key, newest first.
     pub fn ids(&self, key: u64, found: &mut Vec<(LogKind, u64)>) {
         let slots = self.ids.get(&key).map(Slots::as_slice).unwrap_or_default();
-        found.extend(slots.iter().rev().map(|slot| place(self.before, *slot)));
+        found.extend(slots.iter().rev().map(|slot| slot_position(self.before, *slot)));
     }
 
     /// Returns every list in the order of its terms: the first revision where known, and the positions.
@@ -193,7 +193,7 @@ impl Tail {
         terms.sort_unstable_by_key(|(term, _)| **term);
         terms.into_iter().map(|(term, list)| {
             let revision = (list.first_revision != NO_REVISION).then_some(list.first_revision);
-            (*term, revision, list.slots.as_slice().iter().map(|slot| place(self.before, *slot).1))
+            (*term, revision, list.slots.as_slice().iter().map(|slot| slot_position(self.before, *slot).1))
         })
     }
 
@@ -201,7 +201,7 @@ impl Tail {
     pub(crate) fn all_ids(&self) -> Vec<(u64, LogKind, u64)> {
         let places = self.ids.iter().flat_map(|(key, slots)| {
             slots.as_slice().iter().map(|slot| {
-                let (log, position) = place(self.before, *slot);
+                let (log, position) = slot_position(self.before, *slot);
                 (*key, log, position)
             })
         });
@@ -212,7 +212,7 @@ impl Tail {
 }
 
 /// Returns the count and the position that a slot stands for.
-fn place(before: Heads, slot: u32) -> (LogKind, u64) {
+fn slot_position(before: Heads, slot: u32) -> (LogKind, u64) {
     let log = if slot & SYSTEM == 0 { LogKind::Application } else { LogKind::System };
     (log, before.of(log).0 + u64::from(slot & !SYSTEM))
 }

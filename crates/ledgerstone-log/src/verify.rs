@@ -47,7 +47,7 @@ pub fn verify_some(
             continue;
         }
         let next = chain.get(at + 1);
-        let checked = Segment { header, next, heads: header.heads }.check(disk, &mut counts, problem);
+        let checked = SegmentCheck { header, next, heads: header.heads }.check(disk, &mut counts, problem);
         if let Err(error) = checked {
             problem(&error);
         }
@@ -56,13 +56,13 @@ pub fn verify_some(
 }
 
 /// A segment that is being checked.
-struct Segment<'a> {
+struct SegmentCheck<'a> {
     header: &'a SegmentHeader,
     next: Option<&'a SegmentHeader>,
     heads: Heads,
 }
 
-impl Segment<'_> {
+impl SegmentCheck<'_> {
     fn check(
         mut self,
         disk: &dyn Disk,

@@ -51,7 +51,7 @@ pub struct Watermark {
 impl Watermark {
     /// Reads what the owner of a folder told last; nothing if no owner ever did.
     pub fn read(disk: &dyn Disk) -> io::Result<Option<Self>> {
-        Ok(newest(disk)?.map(|(_, told)| told))
+        Ok(newer_slot(disk)?.map(|(_, told)| told))
     }
 
     fn encode(&self, number: u64) -> [u8; SLOT_BYTES] {
@@ -94,7 +94,7 @@ fn checksum(slot: &[u8; SLOT_BYTES]) -> u32 {
 }
 
 /// Reads the newer slot and its number.
-fn newest(disk: &dyn Disk) -> io::Result<Option<(u64, Watermark)>> {
+fn newer_slot(disk: &dyn Disk) -> io::Result<Option<(u64, Watermark)>> {
     let file = match disk.open(WATERMARK) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -131,7 +131,7 @@ pub(crate) struct Publisher {
 impl Publisher {
     /// Opens the file, or makes it; where that fails, nobody is told and the log goes on.
     pub(crate) fn open(disk: &dyn Disk) -> Self {
-        let number = newest(disk).ok().flatten().map_or(0, |(number, _)| number);
+        let number = newer_slot(disk).ok().flatten().map_or(0, |(number, _)| number);
         let opened = disk.open(WATERMARK).or_else(|_| disk.create(WATERMARK)).and_then(|file| {
             // Its room is taken now, so that a full disk cannot silence it.
             if file.size()? != 2 * SLOT_BYTES as u64 {

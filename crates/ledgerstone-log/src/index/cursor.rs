@@ -3,7 +3,7 @@
 use crate::index::block::BLOCK_BYTES;
 use crate::index::failure::IndexError;
 use crate::index::id_block::{IdEntry, IdReader};
-use crate::index::list_block::{Entry, split};
+use crate::index::list_block::{ListEntry, split};
 use crate::index::run::Run;
 use crate::reader::Patience;
 
@@ -38,7 +38,7 @@ impl Blocks<'_> {
 #[derive(Debug)]
 pub(super) struct ListCursor<'a> {
     blocks: Blocks<'a>,
-    entry: Option<Entry>,
+    entry: Option<ListEntry>,
 }
 
 impl<'a> ListCursor<'a> {
@@ -82,7 +82,7 @@ impl<'a> ListCursor<'a> {
     /// Goes to the next chunk; tells whether it read a block for that.
     pub(super) fn advance(&mut self) -> Result<bool, IndexError> {
         let previous = self.entry.take();
-        let at = previous.as_ref().map_or(0, Entry::end);
+        let at = previous.as_ref().map_or(0, ListEntry::end);
         let previous = previous.filter(|_| at < self.blocks.content.len()).map(|entry| entry.term);
         let read = previous.is_none();
         if read && !self.blocks.advance()? {
@@ -94,7 +94,7 @@ impl<'a> ListCursor<'a> {
             self.blocks.content.truncate(size);
         }
         let at = if read { 0 } else { at };
-        let entry = Entry::at(&self.blocks.content, at, previous);
+        let entry = ListEntry::at(&self.blocks.content, at, previous);
         self.entry = Some(entry.ok_or_else(|| self.blocks.damaged())?);
         Ok(read)
     }

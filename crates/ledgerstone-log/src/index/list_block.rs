@@ -34,7 +34,7 @@ fn restart(bytes: &[u8]) -> (usize, u64) {
 
 /// Where the chunk of a term stands in a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct ListEntry {
     pub(super) term: u64,
     has_revisions: bool,
     bytes: Range<usize>,
@@ -50,7 +50,7 @@ pub(super) struct Chunk<'a> {
     gaps: &'a [u8],
 }
 
-impl Entry {
+impl ListEntry {
     /// Reads the entry at a place behind the one of `previous`; nothing if it is damaged.
     pub(super) fn at(content: &[u8], at: usize, previous: Option<u64>) -> Option<Self> {
         let mut rest = content.get(at..)?;

@@ -10,10 +10,10 @@ use crate::disk::DiskFile;
 
 /// A file in memory.
 #[derive(Debug, Default)]
-pub(super) struct MemoryFile(Mutex<State>);
+pub(super) struct MemoryFile(Mutex<MemoryState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct MemoryState {
     bytes: Vec<u8>,
     reads: usize,
     synced: usize,
@@ -23,7 +23,7 @@ struct State {
 
 impl MemoryFile {
     pub(super) fn of(bytes: Vec<u8>) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State { bytes, ..State::default() })))
+        Arc::new(Self(Mutex::new(MemoryState { bytes, ..MemoryState::default() })))
     }
 
     pub(super) fn bytes(&self) -> Vec<u8> {

@@ -13,7 +13,7 @@ use super::failure::IndexError;
 use super::fences::ReadFences;
 use super::footer::FOOTER_BYTES;
 use super::id_block;
-use super::list_block::Entry;
+use super::list_block::ListEntry;
 use super::memory_file::MemoryFile;
 use super::merge::{merge, merge_with};
 use super::run::Run;
@@ -21,7 +21,7 @@ use crate::reader::Patience;
 
 /// What a run is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Stretch {
+struct Part {
     covers: Covers,
     lists: BTreeMap<u64, (Option<u64>, Vec<u64>)>,
     ids: BTreeSet<(u64, LogKind, u64)>,
@@ -48,18 +48,18 @@ fn event() -> impl Strategy<Value = Event> {
     })
 }
 
-/// Returns stretches that follow each other.
-fn stretches() -> impl Strategy<Value = Vec<Stretch>> {
+/// Returns parts that follow each other.
+fn parts() -> impl Strategy<Value = Vec<Part>> {
     let events = proptest::collection::vec(event(), 0..120);
     let before = prop_oneof![Just(0), 0..1_u64 << 50];
     (before, proptest::collection::vec(events, 1..=5)).prop_map(|(before, parts)| {
         let mut heads = Heads { application: Position(before), system: Position(before / 3) };
         let mut revisions = HashMap::new();
-        parts.iter().map(|events| stretch(events, &mut heads, &mut revisions)).collect()
+        parts.iter().map(|events| part(events, &mut heads, &mut revisions)).collect()
     })
 }
 
-fn stretch(events: &[Event], heads: &mut Heads, revisions: &mut HashMap<u64, u64>) -> Stretch {
+fn part(events: &[Event], heads: &mut Heads, revisions: &mut HashMap<u64, u64>) -> Part {
     let before = *heads;
     let (mut lists, mut ids) = (BTreeMap::<u64, (Option<u64>, Vec<u64>)>::new(), BTreeSet::new());
     for event in events {
@@ -77,7 +77,7 @@ fn stretch(events: &[Event], heads: &mut Heads, revisions: &mut HashMap<u64, u64
             lists.entry(term(event.log, *number)).or_insert((None, Vec::new())).1.push(position);
         }
     }
-    Stretch { covers: Covers::between(before, *heads), lists, ids }
+    Part { covers: Covers::between(before, *heads), lists, ids }
 }
 
 fn term(log: LogKind, number: u64) -> u64 {
@@ -88,9 +88,9 @@ fn term(log: LogKind, number: u64) -> u64 {
     }
 }
 
-fn union(stretches: &[Stretch]) -> Stretch {
-    let mut all = stretches[0].clone();
-    for next in &stretches[1..] {
+fn union(parts: &[Part]) -> Part {
+    let mut all = parts[0].clone();
+    for next in &parts[1..] {
         all.covers = all.covers.join(next.covers).expect("neighbours");
         all.ids.extend(&next.ids);
         for (term, (revision, positions)) in &next.lists {
@@ -103,13 +103,13 @@ fn union(stretches: &[Stretch]) -> Stretch {
     all
 }
 
-fn build(stretch: &Stretch, block_bytes: usize) -> (Arc<MemoryFile>, Run) {
+fn build(part: &Part, block_bytes: usize) -> (Arc<MemoryFile>, Run) {
     let file = MemoryFile::of(Vec::new());
-    let mut builder = RunBuilder::with_block_bytes(Arc::clone(&file) as _, stretch.covers, block_bytes);
-    for (term, (revision, positions)) in &stretch.lists {
+    let mut builder = RunBuilder::with_block_bytes(Arc::clone(&file) as _, part.covers, block_bytes);
+    for (term, (revision, positions)) in &part.lists {
         builder.list(*term, *revision, positions.iter().copied()).expect("a list");
     }
-    for (key, log, position) in &stretch.ids {
+    for (key, log, position) in &part.ids {
         builder.id(*key, *log, *position).expect("an id");
     }
     let run = builder.finish().expect("a run");
@@ -124,7 +124,7 @@ fn take<T>(answer: Result<T, IndexError>, sound: bool) -> Option<T> {
 }
 
 /// Compares every answer of a run with the model; `sound` says that it must not fail either.
-fn compare(run: &Run, model: &Stretch, sound: bool) {
+fn compare(run: &Run, model: &Part, sound: bool) {
     let none = (None, Vec::new());
     for number in (0..16).chain(100..110) {
         for log in [LogKind::Application, LogKind::System] {
@@ -200,7 +200,7 @@ fn compare_range(run: &Run, term: u64, (low, high): (u64, u64), limit: usize, ex
 }
 
 /// Merges adjacent runs that were built apart.
-fn merged(parts: &[Stretch], block_bytes: usize) -> (Arc<MemoryFile>, Run) {
+fn merged(parts: &[Part], block_bytes: usize) -> (Arc<MemoryFile>, Run) {
     let runs: Vec<_> = parts.iter().map(|part| Arc::new(build(part, block_bytes).1)).collect();
     let file = MemoryFile::of(Vec::new());
     let run = merge_with(&runs, Arc::clone(&file) as _, &|| true, block_bytes).expect("a merge");
@@ -213,7 +213,7 @@ fn sizes() -> impl Strategy<Value = usize> {
 
 proptest! {
     #[test]
-    fn every_answer_is_the_one_of_the_model(parts in stretches(), size in sizes()) {
+    fn every_answer_is_the_one_of_the_model(parts in parts(), size in sizes()) {
         let model = union(&parts);
         let (file, run) = build(&model, size);
         compare(&run, &model, true);
@@ -226,7 +226,7 @@ proptest! {
     }
 
     #[test]
-    fn merging_makes_the_bytes_that_building_at_once_makes(parts in stretches(), size in sizes()) {
+    fn merging_makes_the_bytes_that_building_at_once_makes(parts in parts(), size in sizes()) {
         let (whole, _) = build(&union(&parts), size);
         let (file, run) = merged(&parts, size);
         prop_assert!(whole.bytes() == file.bytes());
@@ -245,7 +245,7 @@ proptest! {
 
     #[test]
     fn flipped_bits_never_give_a_wrong_answer(
-        parts in stretches(),
+        parts in parts(),
         size in sizes(),
         flips in proptest::collection::vec(any::<prop::sample::Index>(), 1..4),
     ) {
@@ -259,7 +259,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_cut_lengthened_or_shifted_is_no_run(parts in stretches(), cut in any::<prop::sample::Index>()) {
+    fn what_is_cut_lengthened_or_shifted_is_no_run(parts in parts(), cut in any::<prop::sample::Index>()) {
         let bytes = build(&union(&parts), 64).0.bytes();
         let at = cut.index(bytes.len());
         prop_assert!(Run::open(MemoryFile::of(bytes[..at].to_vec())).is_err());
@@ -274,7 +274,7 @@ proptest! {
 
     #[test]
     fn random_content_behind_a_right_checksum_never_panics(
-        parts in stretches(),
+        parts in parts(),
         contents in proptest::collection::vec(proptest::collection::vec(0..24_u8, 0..58), 1..40),
     ) {
         let model = union(&parts);
@@ -301,13 +301,13 @@ proptest! {
     fn random_bytes_decode_to_nothing_or_something(
         bytes in proptest::collection::vec(any::<u8>(), 0..200),
         counts in (0..9_u64, 0..9_u64),
-        parts in stretches(),
+        parts in parts(),
     ) {
         let covers = union(&parts).covers;
         let _ = ReadFences::decode(covers, counts, &bytes);
         let _ = id_block::find(&bytes, covers, u64::MAX, &mut Vec::new());
-        let _ = Entry::find(&bytes, u64::MAX);
-        if let Some(chunk) = Entry::at(&bytes, 0, None).and_then(|entry| entry.chunk(&bytes, covers)) {
+        let _ = ListEntry::find(&bytes, u64::MAX);
+        if let Some(chunk) = ListEntry::at(&bytes, 0, None).and_then(|entry| entry.chunk(&bytes, covers)) {
             let _ = chunk.decode(&mut Vec::new());
         }
     }
@@ -317,19 +317,19 @@ fn covers(to: u64) -> Covers {
     Covers::between(Heads::default(), Heads { application: Position(to), system: Position(to) })
 }
 
-/// A stretch with a list that goes on over many blocks, and a thousand short ones.
-fn long_stretch() -> Stretch {
+/// A part with a list that goes on over many blocks, and a thousand short ones.
+fn long_part() -> Part {
     let mut lists: BTreeMap<_, _> = (1..=1000)
         .map(|number| (term(LogKind::Application, number), (Some(4), vec![number, number + 1])))
         .collect();
     lists.insert(5, (Some(10), (1..=2000).map(|number| number * 3).collect()));
     let ids = (1..=2000).map(|number| (number / 2 * 1000, LogKind::Application, number)).collect();
-    Stretch { covers: covers(6000), lists, ids }
+    Part { covers: covers(6000), lists, ids }
 }
 
 #[test]
 fn any_flipped_bit_of_a_small_run_is_an_error_or_does_not_matter() {
-    let mut model = long_stretch();
+    let mut model = long_part();
     model.lists.retain(|term, _| *term < u64::MAX / 100);
     model.lists.insert(5, (Some(10), (1..=90).collect()));
     model.ids = model.ids.into_iter().take(40).collect();
@@ -346,7 +346,7 @@ fn any_flipped_bit_of_a_small_run_is_an_error_or_does_not_matter() {
 
 #[test]
 fn a_lookup_reads_one_block() {
-    let model = long_stretch();
+    let model = long_part();
     for size in [64, 4096] {
         let (file, run) = build(&model, size);
         file.reads();
@@ -374,7 +374,7 @@ fn a_lookup_reads_one_block() {
 
 #[test]
 fn a_list_that_begins_a_block_is_not_sought_in_the_one_before() {
-    let model = long_stretch();
+    let model = long_part();
     let (file, run) = build(&model, 64);
     file.reads();
     for (term, (_, positions)) in &model.lists {
@@ -388,8 +388,8 @@ fn a_list_that_begins_a_block_is_not_sought_in_the_one_before() {
 
 #[test]
 fn a_block_in_another_place_or_of_another_run_is_damaged() {
-    let model = long_stretch();
-    let shifted = Stretch { covers: covers(6001), ..model.clone() };
+    let model = long_part();
+    let shifted = Part { covers: covers(6001), ..model.clone() };
     let bytes = build(&model, 64).0.bytes();
     let foreign = build(&shifted, 64).0.bytes();
     let mut swapped = bytes.clone();
@@ -405,7 +405,7 @@ fn a_block_in_another_place_or_of_another_run_is_damaged() {
 
 #[test]
 fn a_block_without_what_its_fence_names_is_damaged() {
-    let model = long_stretch();
+    let model = long_part();
     let file = MemoryFile::of(build(&model, 64).0.bytes());
     let mut blocks = BlockFile::new(Arc::clone(&file) as _, model.covers, 64);
     (0..3).for_each(|_| blocks.block(&[]).expect("written"));
@@ -419,7 +419,7 @@ fn a_block_without_what_its_fence_names_is_damaged() {
 
 #[test]
 fn a_page_never_reads_what_the_one_before_has_read() {
-    let (file, run) = build(&long_stretch(), 64);
+    let (file, run) = build(&long_part(), 64);
     for forwards in [true, false] {
         file.reads();
         let (mut low, mut high, mut found) = (0, u64::MAX, Vec::new());
@@ -436,7 +436,7 @@ fn a_page_never_reads_what_the_one_before_has_read() {
 
 #[test]
 fn a_cold_run_is_not_waited_for_unless_it_was_announced() {
-    let (file, run) = build(&long_stretch(), 64);
+    let (file, run) = build(&long_part(), 64);
     file.chill();
     let only = Patience::OnlyCached;
     let mut found = vec![1];
@@ -483,14 +483,14 @@ fn what_comes_out_of_order_is_refused() {
 
 #[test]
 fn only_neighbours_merge_and_a_merge_can_be_stopped() {
-    let run = Arc::new(build(&long_stretch(), 64).1);
+    let run = Arc::new(build(&long_part(), 64).1);
     let file = || MemoryFile::of(Vec::new()) as Arc<dyn crate::disk::DiskFile>;
     let twice = [Arc::clone(&run), Arc::clone(&run)];
     assert!(matches!(merge(&twice, file(), &|| true), Err(IndexError::Disordered(_))));
     assert!(matches!(merge(&[], file(), &|| true), Err(IndexError::Disordered(_))));
     assert!(matches!(merge(&[Arc::clone(&run)], file(), &|| false), Err(IndexError::Stopped)));
-    let only_ids = build(&Stretch { lists: BTreeMap::new(), ..long_stretch() }, 64).1;
+    let only_ids = build(&Part { lists: BTreeMap::new(), ..long_part() }, 64).1;
     assert!(matches!(merge(&[Arc::new(only_ids)], file(), &|| false), Err(IndexError::Stopped)));
     let merged = merge(&[run], file(), &|| true).expect("a merge into larger blocks");
-    compare_list(&merged, 5, Some(10), &long_stretch().lists[&5].1, true);
+    compare_list(&merged, 5, Some(10), &long_part().lists[&5].1, true);
 }

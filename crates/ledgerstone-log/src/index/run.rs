@@ -12,7 +12,7 @@ use crate::index::failure::IndexError;
 use crate::index::fences::{IdFences, ListFences, ReadFences};
 use crate::index::footer::{FOOTER_BYTES, Footer};
 use crate::index::id_block;
-use crate::index::list_block::Entry;
+use crate::index::list_block::ListEntry;
 use crate::reader::Patience;
 
 /// The index over a stretch of the log.
@@ -214,7 +214,7 @@ impl Run {
     }
 
     /// Returns how many blocks there are, and how many bytes each has.
-    pub(crate) fn extent(&self) -> (u64, u64) {
+    pub(crate) fn size_in_blocks(&self) -> (u64, u64) {
         (self.footer.list_blocks + self.footer.id_blocks, u64::from(self.footer.block_bytes))
     }
 
@@ -270,7 +270,7 @@ impl Run {
         let number = block as u64;
         let mut buffer = [0; BLOCK_BYTES];
         let content = self.block(number, patience, &mut buffer)?;
-        let Some(entry) = Entry::find(content, term).ok_or_else(|| self.damaged(number))? else {
+        let Some(entry) = ListEntry::find(content, term).ok_or_else(|| self.damaged(number))? else {
             return if self.lists.holds(block, term) { Err(self.damaged(number)) } else { Ok(None) };
         };
         let chunk = entry.chunk(content, self.covers()).ok_or_else(|| self.damaged(number))?;

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::fault::Operation;
-use super::state::State;
+use super::medium::Medium;
 use crate::disk::DiskFile;
 
 /// A file of a simulated disk, open.
 pub(super) struct SimulatedFile {
-    pub(super) shared: Arc<Mutex<State>>,
+    pub(super) shared: Arc<Mutex<Medium>>,
     pub(super) inode: usize,
 }
 
@@ -24,8 +24,8 @@ impl fmt::Debug for SimulatedFile {
 
 impl DiskFile for SimulatedFile {
     fn size(&self) -> io::Result<u64> {
-        self.shared.lock().attempt(Operation::Size, |state| {
-            let held = state.inodes.get(self.inode).ok_or(io::ErrorKind::NotFound)?;
+        self.shared.lock().attempt(Operation::Size, |medium| {
+            let held = medium.inodes.get(self.inode).ok_or(io::ErrorKind::NotFound)?;
             Ok(held.cached.len() as u64)
         })
     }
@@ -35,9 +35,9 @@ impl DiskFile for SimulatedFile {
     }
 
     fn read_cached_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        let mut state = self.shared.lock();
-        let read = state.read(self.inode, at, buffer)?;
-        Ok((!state.is_cold()).then_some(read))
+        let mut medium = self.shared.lock();
+        let read = medium.read(self.inode, at, buffer)?;
+        Ok((!medium.is_cold()).then_some(read))
     }
 
     fn will_read(&self, _at: u64, _bytes: u64) {}
@@ -51,6 +51,6 @@ impl DiskFile for SimulatedFile {
     }
 
     fn set_size(&self, bytes: u64) -> io::Result<()> {
-        self.shared.lock().attempt(Operation::SetSize, |state| state.set_size(self.inode, bytes))
+        self.shared.lock().attempt(Operation::SetSize, |medium| medium.set_size(self.inode, bytes))
     }
 }

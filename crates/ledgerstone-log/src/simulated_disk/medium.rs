@@ -13,7 +13,7 @@ const LARGEST: usize = 1 << 30;
 
 /// All that a simulated disk knows.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct Medium {
     pub(super) inodes: Vec<Inode>,
     pub(super) names: Names,
     pub(super) plan: Plan,
@@ -27,7 +27,7 @@ pub(super) struct State {
     pub(super) leftovers: bool,
 }
 
-impl State {
+impl Medium {
     pub(super) fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         Self {
