@@ -180,19 +180,20 @@ pub fn has_files(locator: &Locator) -> bool {
     find_adapter(crate::ADAPTERS, locator).is_ok_and(|adapter| adapter.inspect.is_some())
 }
 
-/// Opens what a locator names only to read it, whoever owns it, and changes nothing there.
+/// Opens what a locator names only to read it, and changes nothing there.
 ///
-/// What the owner makes durable shows after a moment. Appends and commits of documents are refused.
+/// A folder is read beside its owner, and what that makes durable shows after a moment; a database is read while
+/// nobody owns it. Appends and commits of documents are refused.
 pub async fn open_read_only(locator: &Locator, resources: &Resources) -> Result<Backend, BackendError> {
     let adapter = find_adapter(crate::ADAPTERS, locator)?;
     let Some(open) = adapter.open_read_only else {
-        let message = format!("a {}: store cannot be read beside its owner; go through it", adapter.scheme);
+        let message = format!("a {}: store cannot be opened only to be read; open it", adapter.scheme);
         return Err(BackendError::new(ErrorKind::Unsupported, adapter.scheme, "open", message));
     };
     open(locator.clone(), resources.clone()).await
 }
 
-/// Tells whether what a locator names can be read beside its owner.
+/// Tells whether what a locator names can be opened only to read it.
 pub fn can_read_only(locator: &Locator) -> bool {
     find_adapter(crate::ADAPTERS, locator).is_ok_and(|adapter| adapter.open_read_only.is_some())
 }
@@ -218,6 +219,19 @@ pub fn restore(locator: &Locator) -> Result<Box<dyn Restore>, BackendError> {
 pub fn inspect(locator: &Locator) -> Result<Option<Inspection>, BackendError> {
     let adapter = find_adapter(crate::ADAPTERS, locator)?;
     adapter.inspect.map(|inspect| inspect(locator)).transpose()
+}
+
+/// Opens a store on a thread that may block.
+pub(crate) fn open_where_it_may_block(
+    backend: &'static str,
+    open: impl FnOnce() -> Result<Backend, BackendError> + Send + 'static,
+) -> BoxFuture<'static, Result<Backend, BackendError>> {
+    Box::pin(async move {
+        tokio::task::spawn_blocking(open).await.unwrap_or_else(|error| {
+            let message = format!("opening ended: {error}");
+            Err(BackendError::new(ErrorKind::Internal, backend, "open", message))
+        })
+    })
 }
 
 /// Refuses parameters of a locator that nobody understands.

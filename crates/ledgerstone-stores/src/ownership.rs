@@ -39,6 +39,19 @@ impl Whose {
         Self { backend, place: place.to_owned() }
     }
 
+    /// Refuses what somebody owns; it may wait for a moment, as somebody may just be looking who does.
+    pub(crate) fn refuse_while_owned(&self, lock: &Path) -> Result<(), BackendError> {
+        let mut glances = GLANCES;
+        while let Some(owner) = owner_of_lock(lock) {
+            glances -= 1;
+            if glances == 0 {
+                return Err(self.is_in_use(Some(owner)));
+            }
+            std::thread::sleep(BETWEEN);
+        }
+        Ok(())
+    }
+
     fn is_in_use(&self, owner: Option<Owner>) -> BackendError {
         let by = match &owner {
             Some(Owner { pid, address: Some(address) }) => {

@@ -32,12 +32,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_core::future::BoxFuture;
-use ledgerstone_core::{BackendError, ErrorKind, Locator};
+use ledgerstone_core::{BackendError, Locator};
 use ledgerstone_log::{Disk, LogError, Options, RealDisk, Scrub, TieredDisk};
 
 pub use events::FileEvents;
 
-use crate::backend::{Adapter, Backend, Closing, Resources, check_parameters, misplaced};
+use crate::backend::{
+    Adapter, Backend, Closing, Resources, check_parameters, misplaced, open_where_it_may_block,
+};
 use crate::file::beside::{check_log, has_log, remember_log};
 use crate::file::failure::{BACKEND, apart_from_events, failed};
 use crate::file::restore::{FileRestore, check_restored};
@@ -162,13 +164,7 @@ fn inspect(locator: &Locator) -> Result<Inspection, BackendError> {
 }
 
 fn open(locator: Locator, resources: Resources) -> BoxFuture<'static, Result<Backend, BackendError>> {
-    Box::pin(async move {
-        let opened = tokio::task::spawn_blocking(move || open_here(&locator, &resources)).await;
-        opened.unwrap_or_else(|error| {
-            let message = format!("opening ended: {error}");
-            Err(BackendError::new(ErrorKind::Internal, BACKEND, "open", message))
-        })
-    })
+    open_where_it_may_block(BACKEND, move || open_here(&locator, &resources))
 }
 
 fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, BackendError> {

@@ -15,7 +15,7 @@ use ledgerstone_core::{
 use ledgerstone_log::{Disk, Follower, LogError, Options, Watermark};
 use parking_lot::{Mutex, RwLock};
 
-use crate::backend::{Backend, Closing, Resources, check_parameters};
+use crate::backend::{Backend, Closing, Resources, check_parameters, open_where_it_may_block};
 use crate::file::events::{FileEvents, removals};
 use crate::file::failure::{BACKEND, apart_from_events, failed};
 use crate::file::restore::check_restored;
@@ -36,10 +36,7 @@ pub(crate) fn open(
     locator: Locator,
     resources: Resources,
 ) -> BoxFuture<'static, Result<Backend, BackendError>> {
-    Box::pin(async move {
-        let opened = tokio::task::spawn_blocking(move || open_here(&locator, &resources)).await;
-        opened.unwrap_or_else(|error| Err(ended(&error)))
-    })
+    open_where_it_may_block(BACKEND, move || open_here(&locator, &resources))
 }
 
 fn ended(error: &tokio::task::JoinError) -> BackendError {

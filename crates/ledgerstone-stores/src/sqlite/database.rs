@@ -56,15 +56,19 @@ impl Database {
             idle: Mutex::new(Vec::new()),
             readers: Semaphore::new(READERS),
         };
-        let wal = PathBuf::from(format!("{}-wal", path.display()));
-        let is_moved = std::fs::metadata(wal).map_or(true, |found| found.len() == 0);
+        if !path.exists() {
+            return Err(not_begun(path));
+        }
+        let wal = wal_path(path);
+        let is_moved = std::fs::metadata(&wal).map_or(true, |found| found.len() == 0);
         let steps = |database: &Self| steps_taken(&database.connect(OpenFlags::empty())?, path);
         let mut taken = steps(&database);
         if taken.is_err() && is_moved {
             database.access = Access::ReadImmutable;
             taken = steps(&database);
         }
-        if taken? == STEPS.len() { Ok(Arc::new(database)) } else { Err(not_begun(path)) }
+        let taken = taken.map_err(|error| if is_moved { error } else { unmoved(path, &wal, error) })?;
+        if taken == STEPS.len() { Ok(Arc::new(database)) } else { Err(not_begun(path)) }
     }
 
     /// Tells whether the file is only read.
@@ -222,16 +226,33 @@ const IS_BEGUN: &str = "SELECT EXISTS (SELECT 1 FROM meta) OR EXISTS (SELECT 1 F
 /// Opens a file of ours to look at it, beside whoever writes to it.
 pub(crate) fn look_at(path: &Path) -> Result<Connection, BackendError> {
     let connection = look_at_documents(path)?;
-    let is_begun = |row: &rusqlite::Row<'_>| row.get(0);
-    if connection.query_row(IS_BEGUN, [], is_begun).map_err(failed("open"))? {
-        return Ok(connection);
-    }
-    Err(not_begun(path))
+    check_begun(&connection, path)?;
+    Ok(connection)
+}
+
+/// Refuses a file that holds no log yet.
+pub(crate) fn check_begun(connection: &Connection, path: &Path) -> Result<(), BackendError> {
+    let is_begun: bool = connection.query_row(IS_BEGUN, [], |row| row.get(0)).map_err(failed("open"))?;
+    if is_begun { Ok(()) } else { Err(not_begun(path)) }
 }
 
 /// Does as [`look_at`] with a file that may hold documents and no log.
 pub(crate) fn look_at_documents(path: &Path) -> Result<Connection, BackendError> {
     Database::open_read_only(path)?.connect(OpenFlags::empty())
+}
+
+/// Says why a file cannot be read whose write-ahead log holds what the file does not, where that is why.
+fn unmoved(path: &Path, wal: &Path, error: BackendError) -> BackendError {
+    if !matches!(error.code(), Code::ReadOnly | Code::Unreachable) {
+        return error;
+    }
+    let message = format!(
+        "{} holds commits that are not in {} yet, and reading them writes beside it; open the store once where it can \
+         be written, or read a copy of both files there",
+        wal.display(),
+        path.display()
+    );
+    misconfigured(Code::ReadOnly, message).with_source(error)
 }
 
 fn not_begun(path: &Path) -> BackendError {
@@ -251,6 +272,13 @@ pub(crate) fn tidy(path: &Path) {
         tracing::debug!(%error, "what reading has left beside the file stays until it is opened");
     }
     drop(lock);
+}
+
+/// Returns where SQLite keeps the write-ahead log of a database file: beside it.
+fn wal_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
 }
 
 /// Returns where the lock of a database file stands: beside it.

@@ -9,6 +9,9 @@ mod database_tests;
 pub(crate) mod documents;
 mod events;
 pub(crate) mod failure;
+mod read_only;
+#[cfg(test)]
+mod read_only_tests;
 mod restore;
 #[cfg(test)]
 mod restore_tests;
@@ -18,12 +21,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_core::future::BoxFuture;
-use ledgerstone_core::{BackendError, ErrorKind, Locator};
+use ledgerstone_core::{BackendError, Locator};
 
 pub use documents::SqliteDocuments;
 pub use events::SqliteEvents;
 
-use crate::backend::{Adapter, Backend, Closing, Resources, check_parameters, misplaced};
+use crate::backend::{
+    Adapter, Backend, Closing, Resources, check_parameters, misplaced, open_where_it_may_block,
+};
 use crate::group_commit::GroupCommit;
 use crate::ownership::owner_of_lock;
 use crate::sqlite::database::{Database, lock_path};
@@ -40,17 +45,11 @@ pub(crate) const ADAPTER: Adapter = Adapter {
     restore: Some(|locator| Ok(Box::new(SqliteRestore::open(&PathBuf::from(locator.place()))?))),
     inspect: Some(|locator| events::inspect(&PathBuf::from(locator.place()))),
     backups: Some(&backup::BACKUPS),
-    open_read_only: None,
+    open_read_only: Some(read_only::open),
 };
 
 fn open(locator: Locator, resources: Resources) -> BoxFuture<'static, Result<Backend, BackendError>> {
-    Box::pin(async move {
-        let opened = tokio::task::spawn_blocking(move || open_here(&locator, &resources)).await;
-        opened.unwrap_or_else(|error| {
-            let message = format!("opening ended: {error}");
-            Err(BackendError::new(ErrorKind::Internal, BACKEND, "open", message))
-        })
-    })
+    open_where_it_may_block(BACKEND, move || open_here(&locator, &resources))
 }
 
 fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, BackendError> {

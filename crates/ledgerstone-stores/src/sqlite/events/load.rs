@@ -2,7 +2,7 @@
 
 use ledgerstone_core::{
     BackendError, EventType, Heads, IdSource, LogIdentity, LogKind, QueryItem, RecordedEvent, Removal,
-    Selection, Tenant, TenantScope,
+    Selection, StreamState, Tenant, TenantScope,
 };
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use uuid::Uuid;
@@ -88,7 +88,7 @@ const RUNS: usize = 3;
 pub(crate) fn tail(connection: &Connection, hasher: TermHasher, log: LogKind) -> Result<Tail, BackendError> {
     let mut tail = Tail::after(indexed(connection, log)?);
     loop {
-        fill(connection, hasher, log, &mut tail)?;
+        fill(connection, hasher, log, &mut tail, RUNS)?;
         if tail.runs() <= RUNS {
             return Ok(tail);
         }
@@ -101,12 +101,24 @@ pub(crate) fn tail(connection: &Connection, hasher: TermHasher, log: LogKind) ->
     }
 }
 
+/// Does as [`tail`] where nothing can be written: it grows as large as it must.
+pub(crate) fn whole_tail(
+    connection: &Connection,
+    hasher: TermHasher,
+    log: LogKind,
+) -> Result<Tail, BackendError> {
+    let mut tail = Tail::after(indexed(connection, log)?);
+    fill(connection, hasher, log, &mut tail, usize::MAX)?;
+    Ok(tail)
+}
+
 /// Adds events to the tail until it has more runs than it should, or there are no more.
 fn fill(
     connection: &Connection,
     hasher: TermHasher,
     log: LogKind,
     tail: &mut Tail,
+    runs: usize,
 ) -> Result<(), BackendError> {
     let mut terms = Vec::new();
     table(log).each_after(connection, tail.newest(), |position, event| {
@@ -118,7 +130,7 @@ fn fill(
             stream: stream(hasher, &event),
             terms: &terms,
         });
-        tail.runs() <= RUNS
+        tail.runs() <= runs
     })
 }
 
@@ -155,6 +167,19 @@ pub(crate) fn removals(
         let frame = reading.frame(shared, connection)?;
         frame.events.iter().for_each(|event| removals.apply(event));
     }
+    removals.complete(|tenant, stream| {
+        let newest =
+            Selection::stream(stream.clone()).of(TenantScope::One(tenant.clone())).backwards().limit(1);
+        let cursor = Cursor::new(newest, heads, shared.clock.now()).with_removal(Some(Removal::default()));
+        let mut reading = Reading::new(cursor);
+        while !reading.is_done() {
+            let frame = reading.frame(shared, connection)?;
+            if let Some(revision) = frame.events.first().and_then(RecordedEvent::revision) {
+                return Ok(StreamState::At(revision));
+            }
+        }
+        Ok::<_, BackendError>(StreamState::Missing)
+    })?;
     Ok(removals)
 }
 

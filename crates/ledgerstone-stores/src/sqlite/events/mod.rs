@@ -34,7 +34,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use ledgerstone_core::{
     BackendError, Capabilities, Clock, EventStoreError, Frame, Frames, Heads, IdSource, IdempotenceWindow,
-    Limits, LogIdentity, Mark, Removal, Selection, TenantScope,
+    Limits, LogIdentity, LogKind, Mark, Position, Removal, Selection, TenantScope,
 };
 use parking_lot::RwLock;
 use tokio::task::JoinHandle;
@@ -42,7 +42,7 @@ use tokio::task::JoinHandle;
 use crate::cursor::Cursor;
 use crate::group_commit::{GroupCommit, IndexTerms, ReadLog};
 use crate::removals::Removals;
-use crate::sqlite::database::Database;
+use crate::sqlite::database::{Database, check_begun};
 pub(crate) use crate::sqlite::events::checksum::checksum;
 pub(crate) use crate::sqlite::events::inspect::inspect;
 pub(crate) use crate::sqlite::events::ledger::PUT_TENANT;
@@ -52,7 +52,7 @@ pub(crate) use crate::sqlite::events::records::{as_sql, table};
 use crate::sqlite::events::shared::Shared;
 use crate::sqlite::events::tail::Tail;
 use crate::sqlite::events::writer::Writer;
-use crate::sqlite::failure::BACKEND;
+use crate::sqlite::failure::{BACKEND, failed};
 
 /// The reading half of the events; group commit adds the writing half.
 #[derive(Debug)]
@@ -69,6 +69,39 @@ impl SqliteEvents {
     ) -> Result<GroupCommit<Self>, BackendError> {
         let (reader, writer) = Self::halves(database, clock, ids)?;
         GroupCommit::new(Arc::new(reader), writer)
+    }
+
+    /// Opens the events of a file that is only read, up to where they stand; it blocks.
+    pub(crate) fn open_read_only(
+        database: Arc<Database>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, Heads), BackendError> {
+        let opened = Arc::clone(&database);
+        opened.read_here(|connection| {
+            check_begun(connection, database.path())?;
+            // One snapshot, so that the index and the events agree.
+            let snapshot = connection.unchecked_transaction().map_err(failed("open"))?;
+            let hasher = load::hasher(&snapshot)?;
+            let tail = |log| load::whole_tail(&snapshot, hasher, log).map(RwLock::new);
+            let shared = Shared {
+                identity: stored_identity(&snapshot)?,
+                hasher,
+                clock,
+                application: tail(LogKind::Application)?,
+                system: tail(LogKind::System)?,
+                removals: RwLock::new(Removals::default()),
+                tenants: RwLock::new(load::tenants(&snapshot)?),
+                database,
+            };
+            let mut heads = Heads::default();
+            for log in [LogKind::Application, LogKind::System] {
+                heads.set(log, Position(head(&snapshot, log)?));
+            }
+            snapshot.finish().map_err(failed("open"))?;
+            let removals = load::removals(&shared, connection, heads)?;
+            *shared.removals.write() = removals;
+            Ok((Self { shared: Arc::new(shared) }, heads))
+        })
     }
 
     fn halves(

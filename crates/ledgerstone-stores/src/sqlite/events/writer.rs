@@ -91,8 +91,7 @@ impl Writer {
         self.ids = IdIndex::load(&self.connection)?;
         *self.shared.tenants.write() = load::tenants(&self.connection)?;
         // Readers go on meanwhile, and must not see what was removed.
-        let mut removals = load::removals(&self.shared, &self.connection, self.written)?;
-        removals.complete(|tenant, stream| self.look_up_stream(LogKind::Application, tenant, stream))?;
+        let removals = load::removals(&self.shared, &self.connection, self.written)?;
         *self.shared.removals.write() = removals;
         self.durable = self.written;
         self.stale = false;
