@@ -88,7 +88,7 @@ struct Globals {
     /// The bearer token of the server
     #[arg(long, global = true, value_name = "TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// Read the files of a file: store beside whoever owns them, and change nothing
+    /// Only read the store, that of a file: folder beside whoever owns it, and change nothing
     #[arg(long, global = true)]
     read_only: bool,
     /// Work on the data of this tenant

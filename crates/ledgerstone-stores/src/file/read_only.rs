@@ -12,7 +12,7 @@ use ledgerstone_core::{
     Appended, BackendError, Batch, Capabilities, DocumentStore, ErrorKind, EventStore, EventStoreError,
     Frames, Heads, Locator, LogHead, Mark, Selection, TenantScope,
 };
-use ledgerstone_log::{Disk, Follower, LogError, Options, Watermark};
+use ledgerstone_log::{Disk, Follower, LogError, LogReader, Options, Watermark};
 use parking_lot::{Mutex, RwLock};
 
 use crate::backend::{Backend, Closing, Resources, check_parameters, open_where_it_may_block};
@@ -76,6 +76,9 @@ impl Closing for Reading {
     }
 }
 
+/// How often a log is opened again that its owner scavenges meanwhile.
+const TRIES: usize = 8;
+
 /// The events of a folder that is only read.
 #[derive(Debug, Clone)]
 struct ReadOnlyEvents(Arc<Inner>);
@@ -99,11 +102,8 @@ struct Following {
 
 impl ReadOnlyEvents {
     fn open(locator: &Locator, resources: &Resources) -> Result<Self, BackendError> {
-        let stands = standing(locator, "open")?;
         let disk = read_only_disk(locator, "open")?;
-        let options = Options::new(Arc::clone(&resources.ids));
-        let (reader, follower) =
-            ledgerstone_log::open_read_only(Arc::clone(&disk), options, &stands).map_err(failed("open"))?;
+        let (reader, follower) = open_log(locator, &disk, resources)?;
         let clock = Arc::clone(&resources.clock);
         let removals = RwLock::new(removals(&reader, &clock).map_err(failed("open"))?);
         let shared = Arc::new(Shared { reader, clock, removals });
@@ -117,6 +117,23 @@ impl ReadOnlyEvents {
         let inner = Arc::clone(&self.0);
         let followed = tokio::task::spawn_blocking(move || inner.follow().map_err(failed("read"))).await;
         followed.unwrap_or_else(|error| Err(ended(&error)))
+    }
+}
+
+/// Opens the log as it stands; again, if its owner scavenged a segment between the look at it and the opening.
+fn open_log(
+    locator: &Locator,
+    disk: &Arc<dyn Disk>,
+    resources: &Resources,
+) -> Result<(LogReader, Follower), BackendError> {
+    let mut tries = 0..TRIES;
+    loop {
+        let stands = standing(locator, "open")?;
+        let options = Options::new(Arc::clone(&resources.ids));
+        match ledgerstone_log::open_read_only(Arc::clone(disk), options, &stands) {
+            Err(LogError::Replaced { .. }) if tries.next().is_some() => {}
+            opened => return opened.map_err(failed("open")),
+        }
     }
 }
 

@@ -220,6 +220,9 @@ async fn read_only(mount: Mount) -> CaseResult {
     assert_eq!(Ended::of(append().output()?).code, 0);
     assert!(mount.mount(&["-o", "remount,ro"]), "it becomes read-only");
     Ended::of(append().output()?).failed(7, "LS0002");
+    let mut read = binary(Path::new("/"));
+    let read = Ended::of(read.args(["--store", &store, "events", "read"]).output()?);
+    assert!(read.code == 0 && read.out.contains("a-1@0"), "{}{}", read.out, read.err);
     let doctor = Ended::of(binary(Path::new("/")).args(["--store", &store, "doctor"]).output()?);
     assert_eq!(doctor.code, 6, "{}", doctor.out);
     Ok(())
