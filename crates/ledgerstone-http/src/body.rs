@@ -16,6 +16,11 @@ use crate::problem::Failure;
 /// How long the next piece of a body may take to arrive: who sends none holds a connection that others need.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How many times as large as it was sent a body may be unpacked, beyond what every one may be: JSON packs to a
+/// twentieth or so.
+const RATIO: usize = 100;
+const FREE_BYTES: usize = 64 * 1024;
+
 /// Reads a whole body of at most `limit` bytes, packed or not, and unpacks one that is said to be gzip.
 ///
 /// A declared length above the limit is refused before reading, and a body that does not get on for ten seconds is
@@ -49,11 +54,14 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, Failure> {
 }
 
 fn unpack(bytes: &[u8], limit: usize) -> Result<Bytes, Failure> {
+    // Who wants much memory has to send much.
+    let limit = limit.min(FREE_BYTES + RATIO * bytes.len());
     let mut unpacked = Vec::new();
     let read = MultiGzDecoder::new(bytes).take(limit as u64 + 1).read_to_end(&mut unpacked);
     read.map_err(|error| {
         Problem::invalid(format!("the body is not the gzip that it is said to be: {error}"))
     })?;
+    unpacked.shrink_to_fit();
     within(unpacked.into(), limit)
 }
 
@@ -134,6 +142,9 @@ mod tests {
         assert_eq!(failure.problem().status, 413);
         let plain = read_body(&said_to_be("gzip"), Body::from("plain"), 100).await.expect_err("no gzip");
         assert_eq!(plain.problem().status, 400);
+        let bomb = Body::from(packed(&vec![b'x'; 1 << 20]));
+        let failure = read_body(&said_to_be("gzip"), bomb, 1 << 24).await.expect_err("too much of nothing");
+        assert_eq!(failure.problem().status, 413);
         let mut cut = packed(&[b'x'; 1000]);
         cut.truncate(cut.len() - 3);
         assert!(read_body(&said_to_be("gzip"), Body::from(cut), 5000).await.is_err());

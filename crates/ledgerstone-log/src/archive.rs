@@ -58,10 +58,11 @@ impl LogReader {
         let segments = settled(shared);
         let mut archived = Archived { segments: segments.len() as u64, ..Archived::default() };
         archived.archived = segments.iter().filter(|segment| there.contains(&segment.name)).count() as u64;
-        for segment in segments.iter().filter(|segment| !there.contains(&segment.name)) {
-            if !ended_before(shared, segment, how.before) {
-                break;
-            }
+        let near = segments.iter().filter(|segment| !there.contains(&segment.name));
+        let moving: Vec<_> = near.take_while(|segment| ended_before(shared, segment, how.before)).collect();
+        // Where one of them finds no place, none is moved.
+        moving.iter().try_for_each(|segment| check_place(tiers, segment))?;
+        for segment in moving {
             let mut go_on = |bytes| {
                 archived.bytes += bytes;
                 (how.go_on)(&archived)
@@ -90,19 +91,31 @@ pub(crate) fn move_away(
     segment: &Arc<Segment>,
     go_on: &mut dyn FnMut(u64) -> bool,
 ) -> Result<bool, LogError> {
+    check_place(tiers, segment)?;
     let name = &segment.name;
-    if let Some(held) = tiers.open_archived(name).map_err(LogError::disk("opening", name))? {
-        let is_ours = header_of(&*held, segment.header.number)
-            .is_ok_and(|held| (held.log.id, held.salt) == (segment.header.log.id, segment.header.salt));
-        if !is_ours {
-            return Err(LogError::Archive(format!(
-                "the archive holds {name} of another log; give each store an archive of its own"
-            )));
-        }
-    }
     let moved = tiers.archive(name, segment.end(), go_on).map_err(LogError::disk("archiving", name))?;
     if moved {
         segment.close();
     }
     Ok(moved)
+}
+
+/// Refuses to replace what the archive holds under the name of a segment, other than a copy of it and what it was
+/// before it was scavenged.
+fn check_place(tiers: &TieredDisk, segment: &Segment) -> Result<(), LogError> {
+    let name = &segment.name;
+    let opening = LogError::disk("opening", name);
+    let Some(held) = tiers.open_archived(name).map_err(opening)? else { return Ok(()) };
+    let size = held.size().map_err(LogError::disk("measuring", name))?;
+    let is_earlier = header_of(&*held, segment.header.number).is_ok_and(|header| {
+        let written_end = header.scavenged.map_or(size, |scavenged| scavenged.written_end);
+        segment.header.is_scavenged_from(&header, written_end)
+    });
+    let is_copy = || tiers.is_copied(name, segment.end()).map_err(LogError::disk("comparing", name));
+    if is_earlier || is_copy()? {
+        return Ok(());
+    }
+    Err(LogError::Archive(format!(
+        "the archive holds {name} of another log, or of a copy of this one; give each store an archive of its own"
+    )))
 }

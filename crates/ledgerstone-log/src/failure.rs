@@ -70,6 +70,11 @@ impl LogError {
         matches!(self, Self::Disk { source, .. } if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge))
     }
 
+    /// Tells whether a file ends before it should, or is gone.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Disk { source, .. } if matches!(source.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound))
+    }
+
     /// Tells whether the disk takes no writes.
     pub fn is_read_only(&self) -> bool {
         matches!(self, Self::Disk { source, .. } if matches!(source.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied))

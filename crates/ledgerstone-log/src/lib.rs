@@ -4,6 +4,8 @@ mod ajar;
 mod alarm;
 mod appender;
 mod archive;
+#[cfg(test)]
+mod archive_tests;
 mod chain;
 mod condition;
 mod disk;

@@ -40,6 +40,28 @@ impl TieredDisk {
         }
     }
 
+    /// Tells whether the archive holds the first `bytes` bytes of a file, and no more, under its name.
+    pub(crate) fn is_copied(&self, name: &str, bytes: u64) -> io::Result<bool> {
+        let (near, archived) = (self.near.open(name)?, self.archive.open(name)?);
+        if archived.size()? != bytes {
+            return Ok(false);
+        }
+        let mut buffers = [Vec::new(), Vec::new()];
+        let mut at = 0;
+        while at < bytes {
+            let size = (bytes - at).min(CHUNK);
+            for (file, buffer) in [&near, &archived].into_iter().zip(&mut buffers) {
+                buffer.resize(usize::try_from(size).unwrap_or_default(), 0);
+                file.read_exact_at(at, buffer)?;
+            }
+            if buffers[0] != buffers[1] {
+                return Ok(false);
+            }
+            at += size;
+        }
+        Ok(true)
+    }
+
     /// Moves the first `bytes` bytes of a file to the archive; tells whether it was told to go on until the end.
     ///
     /// The file goes from the folder only when its copy is durable, and its name there.

@@ -39,6 +39,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::settings::{Overrides, Settings};
+use crate::telemetry::init_warnings;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -243,6 +244,9 @@ async fn execute(cli: Cli) -> Result<Exit, Failure> {
         Noun::Doctor(doctor) => return doctor.run(&overrides, output).await,
         _ => Settings::load(&overrides)?,
     };
+    if !quiet && !matches!(cli.noun, Noun::Serve(_)) {
+        init_warnings(json);
+    }
     let mut session = Session { settings, output, opened: None, read_only: cli.globals.read_only };
     let session = &mut session;
     let ended = match cli.noun {

@@ -90,6 +90,9 @@ async fn open_at(settings: &Settings, locator: Locator) -> Result<Opened, Failur
         let base = format!("{}:{}", locator.scheme(), locator.place());
         Remote::new(client, &base, token, settings.tenant.clone())
     });
+    if let Some(server) = &remote {
+        server.check_answers(&locator).await?;
+    }
     Ok(Opened { backend, remote, locator, is_read_only: false })
 }
 

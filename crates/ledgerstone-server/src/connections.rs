@@ -148,6 +148,8 @@ async fn keep<S>(
 ) where
     S: Answers,
 {
+    // Small answers must not wait for the next ones (Nagle's algorithm).
+    drop(stream.set_nodelay(true));
     let stream = match taken_over(stream) {
         Ok(stream) => stream,
         Err(error) => return tracing::debug!(%error, "a connection could not be taken over"),
@@ -187,8 +189,6 @@ async fn keep<S>(
 
 /// Has the runtime of the caller wake for a connection that another one accepted.
 fn taken_over(stream: TcpStream) -> std::io::Result<TcpStream> {
-    // Small answers must not wait for the next ones (Nagle's algorithm).
-    stream.set_nodelay(true)?;
     TcpStream::from_std(stream.into_std()?)
 }
 

@@ -50,7 +50,7 @@ fn finding(about: &str, health: Health, detail: impl Into<String>) -> Finding {
 
 /// Below this much free space the disk may soon be full: a segment of the log and what a rebuild needs beside it.
 const SCARCE_BYTES: u64 = 256 * 1024 * 1024;
-/// Below this much, the next segment of the log finds no place.
+/// Below this much, the next segment of the log cannot be filled.
 const SPENT_BYTES: u64 = 64 * 1024 * 1024;
 /// A clock before 2024 was never set.
 const PLAUSIBLE_SINCE_MICROS: i64 = 1_704_067_200_000_000;
@@ -232,7 +232,7 @@ async fn store(opened: &Opened, findings: &mut Vec<Finding>) -> Result<(), Failu
             findings.push(finding("clock", Health::Problem, detail));
         }
     }
-    findings.extend(told_of_damage(opened).await);
+    findings.extend(told_by_server(opened).await);
     let collections = opened.backend.documents.alter(Vec::new()).await?;
     for collection in &collections {
         findings.extend(read_model(opened, collection, head.heads.application).await?);
@@ -240,16 +240,27 @@ async fn store(opened: &Opened, findings: &mut Vec<Finding>) -> Result<(), Failu
     Ok(())
 }
 
-/// Asks the server that has the store open whether it has found its log damaged.
-async fn told_of_damage(opened: &Opened) -> Option<Finding> {
-    let ready = opened.remote.as_ref()?.get("/health/ready").await.ok()?;
-    let is_damaged = |trouble: &Value| trouble.get("kind").is_some_and(|kind| kind == "log_damaged");
-    let troubles = ready.get("troubles")?.as_array()?;
-    troubles.iter().any(is_damaged).then(|| {
-        let detail = "the server has found damaged places; its own log names file and byte, and so does \
-                      ledgerstone events verify";
-        finding("log", Health::Problem, detail)
-    })
+/// Asks the server that has the store open what it has found out about it.
+async fn told_by_server(opened: &Opened) -> Vec<Finding> {
+    const TROUBLES: [(&str, &str, &str); 2] = [
+        (
+            "log_damaged",
+            "log",
+            "the server has found damaged places; its own log names file and byte, and so does ledgerstone events \
+             verify",
+        ),
+        (
+            "appends_fail",
+            "appends",
+            "the newest append failed for a reason that is the store's; the server's log has it",
+        ),
+    ];
+    let Some(server) = &opened.remote else { return Vec::new() };
+    let ready = server.get("/health/ready").await.unwrap_or_default();
+    let told = ready.get("troubles").and_then(Value::as_array).into_iter().flatten();
+    let kinds: Vec<&str> = told.filter_map(|trouble| trouble.get("kind")?.as_str()).collect();
+    let known = TROUBLES.into_iter().filter(|(kind, ..)| kinds.contains(kind));
+    known.map(|(_, about, detail)| finding(about, Health::Problem, detail)).collect()
 }
 
 /// Looks at every event.

@@ -4,11 +4,14 @@
 //! another one, which on a busy machine takes longer than the work.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread::{Builder, available_parallelism};
 
 use tokio::runtime::{self, Handle};
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// How many threads of one lane may wait for the disk at a time.
+const BLOCKING: usize = 64;
 
 /// Where connections are served; when the last of it is dropped, what still runs on its threads is cut off.
 #[derive(Debug)]
@@ -57,15 +60,25 @@ impl Lanes {
 
 impl Lane {
     fn start(name: &str, number: usize) -> io::Result<Self> {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let (handle, running) = (runtime.handle().clone(), CancellationToken::new());
+        let running = CancellationToken::new();
         let ended = running.clone();
+        let (tell, told) = mpsc::channel();
+        // A runtime may not be dropped where the caller runs, so it is made and dropped on its own thread.
         Builder::new().name(format!("{name}-{number}")).spawn(move || {
-            runtime.block_on(ended.cancelled_owned());
+            let built =
+                runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING).build();
+            let runtime = match built {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(tell.send(Err(error))),
+            };
+            if tell.send(Ok(runtime.handle().clone())).is_ok() {
+                runtime.block_on(ended.cancelled_owned());
+            }
             // What still blocks a thread there, as a read of the disk, is not waited for.
             runtime.shutdown_background();
         })?;
-        Ok(Self { runtime: handle, open: Arc::default(), _running: Some(running.drop_guard()) })
+        let runtime = told.recv().map_err(io::Error::other)??;
+        Ok(Self { runtime, open: Arc::default(), _running: Some(running.drop_guard()) })
     }
 }
 

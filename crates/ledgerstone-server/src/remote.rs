@@ -1,9 +1,10 @@
 //! A server that owns the store: what commands ask of it beyond the ports.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use ledgerstone::core::{HttpClient, Tenant};
+use ledgerstone::core::{Code, ErrorKind, HttpClient, Locator, Tenant};
 use ledgerstone::stores::{CallError, Connection};
 use serde_json::Value;
 
@@ -11,6 +12,8 @@ use crate::failure::Failure;
 use crate::settings::Secret;
 
 const ASK: &str = "ask the server";
+/// How long a server may take to say that it is there.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A ledgerstone server, spoken to in JSON.
 #[derive(Debug, Clone)]
@@ -24,6 +27,19 @@ impl Remote {
     pub fn new(client: Arc<dyn HttpClient>, base: &str, token: Option<Secret>, tenant: Tenant) -> Self {
         let token = token.map(|token| token.expose().to_owned());
         Self { connection: Connection::new(client, base.trim_end_matches('/').to_owned(), token), tenant }
+    }
+
+    /// Looks whether the server answers at all, lest a command waits for one that hangs.
+    pub async fn check_answers(&self, locator: &Locator) -> Result<(), Failure> {
+        match tokio::time::timeout(PATIENCE, self.get("/health/live")).await {
+            Ok(answered) => answered.map(drop),
+            Err(_) => {
+                let seconds = PATIENCE.as_secs();
+                let message = format!("the server at {locator} does not answer within {seconds} s");
+                Err(Failure::new(ErrorKind::Unavailable, Code::Unreachable, message)
+                    .with_help("look after its process: it runs and does nothing, or is stopped"))
+            }
+        }
     }
 
     /// Gets a document.
@@ -61,5 +77,33 @@ fn failed(error: CallError) -> Failure {
     match error {
         CallError::Problem(problem) => (*problem).into(),
         CallError::Broken(error) => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use ledgerstone::core::{BackendError, HttpRequest, HttpResponse};
+
+    use super::*;
+    use crate::exit::Exit;
+
+    #[derive(Debug)]
+    struct Stopped;
+
+    #[async_trait]
+    impl HttpClient for Stopped {
+        async fn send(&self, _: HttpRequest) -> Result<HttpResponse, BackendError> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_does_not_answer_is_told_rather_than_waited_for() {
+        let base = "http://127.0.0.1:7400";
+        let server = Remote::new(Arc::new(Stopped), base, None, Tenant::default());
+        let told = server.check_answers(&base.parse().expect("a locator")).await.expect_err("it hangs");
+        assert_eq!(told.exit(), Exit::Unavailable);
+        assert!(told.message().contains("127.0.0.1:7400 does not answer"), "{told}");
     }
 }

@@ -46,6 +46,16 @@ pub fn init_logs(format: LogFormat, level: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Begins to tell warnings of a command on standard error, as lines for people or JSON for scripts.
+pub fn init_warnings(json: bool) {
+    let builder = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr);
+    // A second subscriber cannot be set; the first one goes on.
+    let _ = match json {
+        true => builder.json().flatten_event(true).try_init(),
+        false => builder.without_time().with_target(false).with_ansi(false).try_init(),
+    };
+}
+
 /// Returns the handle on the process's metrics, collected from the first call on; nothing if another
 /// part of the process collects them already.
 pub fn prometheus() -> Option<&'static PrometheusHandle> {

@@ -240,6 +240,14 @@ pub(crate) fn check_parameters(
     locator: &Locator,
     known: &[&'static str],
 ) -> Result<(), BackendError> {
+    let mut given: Vec<&str> = locator.parameter_names().collect();
+    given.sort_unstable();
+    if let Some(twice) = given.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(misplaced(
+            backend,
+            format!("the locator's parameter {} stands twice; give it once", twice[0]),
+        ));
+    }
     let Some(unknown) = locator.parameter_names().find(|name| !known.contains(name)) else { return Ok(()) };
     let hint = match nearest(unknown, known.iter().copied()) {
         Some(nearest) => format!("did you mean {nearest}?"),

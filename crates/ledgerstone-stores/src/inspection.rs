@@ -12,8 +12,9 @@ pub struct Inspection {
     pub application: u64,
     /// How many system events were looked at.
     pub system: u64,
-    /// How many entries of the index were compared with the log.
-    pub index_entries: u64,
+    /// How many entries of the index were compared with the log, where that is part of the look.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index_entries: Option<u64>,
     /// What is wrong, in the order in which it was found.
     pub problems: Vec<String>,
     /// How many more problems there are than are listed.

@@ -39,17 +39,24 @@ impl Whose {
         Self { backend, place: place.to_owned() }
     }
 
-    /// Refuses what somebody owns; it may wait for a moment, as somebody may just be looking who does.
-    pub(crate) fn refuse_while_owned(&self, lock: &Path) -> Result<(), BackendError> {
-        let mut glances = GLANCES;
-        while let Some(owner) = owner_of_lock(lock) {
-            glances -= 1;
-            if glances == 0 {
-                return Err(self.is_in_use(Some(owner)));
+    /// Keeps anybody from owning it as long as the file is held, or says who does; nothing where there is no lock file.
+    ///
+    /// It may wait for a moment, as somebody may just be looking who does.
+    pub(crate) fn share(&self, lock: &Path) -> Result<Option<File>, BackendError> {
+        let file = match File::open(lock) {
+            Err(error) if error.kind() == IoErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(|error| self.cannot_be_locked(lock, error))?,
+        };
+        for glance in 0.. {
+            match file.try_lock_shared() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if glance < GLANCES => std::thread::sleep(BETWEEN),
+                Err(TryLockError::WouldBlock) => return Err(self.is_in_use(read_owner(lock))),
+                // On a file system without such locks nobody could own it either.
+                Err(TryLockError::Error(_)) => return Ok(None),
             }
-            std::thread::sleep(BETWEEN);
         }
-        Ok(())
+        Ok(Some(file))
     }
 
     fn is_in_use(&self, owner: Option<Owner>) -> BackendError {

@@ -1,4 +1,4 @@
-//! What the server tells of the condition of the store's files.
+//! What the server tells of the condition of the store.
 
 use crate::api::read_models::Trouble;
 use crate::api::state::Api;
@@ -9,8 +9,14 @@ pub(crate) fn damage(api: &Api) -> Option<Trouble> {
     (condition.damage_count() > 0).then_some(Trouble { read_model: None, kind: "log_damaged" })
 }
 
+/// Tells that the store takes no events, as far as the newest append shows.
+pub(crate) fn refusal(api: &Api) -> Option<Trouble> {
+    api.metrics.appends_fail().then_some(Trouble { read_model: None, kind: "appends_fail" })
+}
+
 /// Puts the condition of the files into the metrics.
 pub(crate) fn measure_files(api: &Api) {
+    metrics::gauge!("ledgerstone_appends_fail").set(f64::from(u8::from(api.metrics.appends_fail())));
     let Some(condition) = api.app.condition.as_ref().map(|condition| condition.now()) else { return };
     metrics::gauge!("ledgerstone_log_damaged_places").set(condition.damage_count() as f64);
     metrics::counter!("ledgerstone_log_scrubbed_bytes_total").absolute(condition.scrubbed_bytes);

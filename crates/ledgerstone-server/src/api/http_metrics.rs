@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ledgerstone::core::Code;
 use ledgerstone::http::Exchange;
@@ -24,6 +25,8 @@ pub(crate) struct HttpMetrics {
     appended: Counter,
     read: Counter,
     refusals: HashMap<Code, Counter>,
+    /// Whether the store itself was to blame for the newest append that failed, and none was recorded since.
+    fails: AtomicBool,
     followers: Gauge,
 }
 
@@ -44,6 +47,7 @@ impl HttpMetrics {
             unmatched: OnceLock::new(),
             appended: metrics::counter!("ledgerstone_appended_events_total"),
             read: metrics::counter!("ledgerstone_read_events_total"),
+            fails: AtomicBool::new(false),
             refusals: Code::ALL.iter().map(refusal).collect(),
             followers: metrics::gauge!("ledgerstone_followers"),
         }
@@ -67,6 +71,7 @@ impl HttpMetrics {
     /// Counts appended events.
     pub(crate) fn appended(&self, events: usize) {
         self.appended.increment(events as u64);
+        self.fails.store(false, Ordering::Relaxed);
     }
 
     /// Counts events that were read.
@@ -76,9 +81,20 @@ impl HttpMetrics {
 
     /// Counts a batch that was not appended.
     pub(crate) fn refused(&self, code: Code) {
+        if matches!(
+            code,
+            Code::DiskFull | Code::ReadOnly | Code::Corrupt | Code::Indeterminate | Code::Internal
+        ) {
+            self.fails.store(true, Ordering::Relaxed);
+        }
         if let Some(counter) = self.refusals.get(&code) {
             counter.increment(1);
         }
+    }
+
+    /// Tells whether the newest append failed for a reason that is the store's.
+    pub(crate) fn appends_fail(&self) -> bool {
+        self.fails.load(Ordering::Relaxed)
     }
 
     /// Sets the number of open streams of events.

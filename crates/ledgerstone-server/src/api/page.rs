@@ -104,7 +104,10 @@ async fn read(api: &Api, request: PageRequest) -> Result<Page, Failure> {
     if let Some(last) = page.events.last().filter(|_| stopped) {
         page.read_to = last.position();
     }
-    page.head.heads.set(log, newest.max(page.read_to));
+    // A bound beyond the head, as the caller may give it, says nothing of the head.
+    if after <= newest || !page.events.is_empty() {
+        page.head.heads.set(log, newest.max(page.read_to));
+    }
     end_before_hole(&mut page, api.limits.page_holes, direction);
     if is_enough || (stopped && !page.events.is_empty()) {
         page.more = match direction {

@@ -36,7 +36,7 @@ pub(super) enum Events {
     Types,
     /// Print a digest of every record, by which two logs can be compared
     Digest(Digest),
-    /// Read the whole store and check it: every record, number, time, batch and index entry
+    /// Read the whole store and check it: every record, number, time and batch, and the index of a sqlite: store
     Verify(Verify),
 }
 

@@ -50,6 +50,14 @@ impl Chunk {
         self.bytes
     }
 
+    /// Splits the later half off.
+    fn split(&mut self) -> Self {
+        let rows = self.rows.split_off(self.rows.len() / 2);
+        let bytes = rows.iter().map(|row| row.row.event.size()).sum();
+        self.bytes -= bytes;
+        Self { rows, bytes }
+    }
+
     /// Makes the batch: each stream once, in the order in which the streams come, its rows in theirs.
     fn to_batch(&self, tenant: &Tenant, mark: Option<MarkChange>) -> Batch {
         let mut places: HashMap<&StreamId, usize> = HashMap::new();
@@ -154,7 +162,7 @@ async fn write(
             append(&*events, Batch { tenant: tenant.clone(), marks: vec![change], ..Batch::default() })
                 .await?;
             mark.settle(&*events, &tenant).await?;
-            written = one_by_one(&*events, &tenant, chunk).await?;
+            written = in_halves(&*events, &tenant, chunk).await?;
             let change = mark.advance(progress);
             append(&*events, Batch { tenant, marks: vec![change], ..Batch::default() }).await?;
             return Ok((mark, written));
@@ -191,19 +199,31 @@ fn is_about_a_row(error: &EventStoreError) -> bool {
     )
 }
 
-async fn one_by_one(events: &dyn EventStore, tenant: &Tenant, chunk: Chunk) -> Result<Written, Failure> {
+/// Writes rows of which some are refused: what is refused together is written in halves, down to single rows.
+async fn in_halves(events: &dyn EventStore, tenant: &Tenant, chunk: Chunk) -> Result<Written, Failure> {
     let mut written = Written::default();
-    for ChunkRow { line, raw, row } in chunk.rows {
-        let derived = row.identity != Identity::Own;
-        let alone = Append::to(row.stream, ExpectedRevision::Any, vec![row.event]);
-        let batch = Batch { tenant: tenant.clone(), ..Batch::of(alone) };
-        match append(events, batch).await {
-            Ok((_, Repetition::Unexpected)) => written.already_there += 1,
-            Ok(_) => written.accepted += 1,
-            // The same row, recorded in a batch of another shape by a run that died before its mark: an id that
-            // is derived from the content can be nobody else's.
-            Err(EventStoreError::Refused(Refusal::IdReused { .. })) if derived => written.already_there += 1,
-            Err(error) if is_about_a_row(&error) => written.refused.push((line, raw, error.to_string())),
+    let mut left = vec![chunk];
+    while let Some(mut chunk) = left.pop() {
+        match append(events, chunk.to_batch(tenant, None)).await {
+            Ok((_, Repetition::Unexpected)) => written.already_there += chunk.len() as u64,
+            Ok(_) => written.accepted += chunk.len() as u64,
+            Err(error) if is_about_a_row(&error) && chunk.len() > 1 => {
+                // The earlier half is the next, so that the rows of a stream keep their order.
+                left.push(chunk.split());
+                left.push(chunk);
+            }
+            Err(error) if is_about_a_row(&error) => {
+                for ChunkRow { line, raw, row } in chunk.rows {
+                    // The same row, recorded in a batch of another shape by a run that died before its mark: an id
+                    // that is derived from the content can be nobody else's.
+                    let is_reused = matches!(error, EventStoreError::Refused(Refusal::IdReused { .. }));
+                    if is_reused && row.identity != Identity::Own {
+                        written.already_there += 1;
+                    } else {
+                        written.refused.push((line, raw, error.to_string()));
+                    }
+                }
+            }
             Err(error) => return Err(error.into()),
         }
     }
@@ -243,11 +263,48 @@ fn random() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use ledgerstone::core::{EventData, EventType};
+    use futures_util::StreamExt as _;
+    use ledgerstone::core::{EventData, EventType, Removal, Selection};
     use ledgerstone::stores::{Resources, open};
     use ledgerstone_testkit::{Call, Fault, Faults, Faulty, SequentialIds};
 
     use super::*;
+
+    fn chunk(rows: std::ops::Range<u64>) -> Chunk {
+        let mut chunk = Chunk::default();
+        for number in rows {
+            let noted = EventType::new("Noted").expect("a type");
+            // Every seventeenth goes where nothing is taken any more.
+            let name = if number % 17 == 5 { "gone-1".to_owned() } else { format!("a-{}", number % 3) };
+            let stream = StreamId::new(name).expect("a stream");
+            let event = EventData::json(SequentialIds::id(number + 1), noted, number.to_string());
+            chunk.push(number, Vec::new(), Row { stream, event, identity: Identity::Own });
+        }
+        chunk
+    }
+
+    #[tokio::test]
+    async fn rows_that_are_refused_cost_their_neighbours_no_commit_each() {
+        let locator = "memory:".parse().expect("a locator");
+        let store = open(&locator, &Resources::default()).await.expect("opens").events;
+        let gone = StreamId::new("gone-1").expect("a stream");
+        let tombstone = vec![Removal::tombstone(SequentialIds::id(1 << 40))];
+        store.append(Batch::of(Append::to(gone, ExpectedRevision::Any, tombstone))).await.expect("appended");
+        let written = in_halves(&*store, &Tenant::default(), chunk(0..340)).await.expect("written");
+        let refused: Vec<u64> = written.refused.iter().map(|(line, ..)| *line).collect();
+        assert_eq!(refused, (0..340).filter(|number| number % 17 == 5).collect::<Vec<_>>());
+        assert_eq!((written.accepted, written.already_there), (320, 0));
+        let mut events: Vec<_> =
+            store.read(Selection::all()).map(|frame| frame.expect("a frame").events).concat().await;
+        let batches = events.iter().filter(|event| event.is_batch_first()).count();
+        assert!(batches < 120, "{batches} batches");
+        events.retain(|event| event.stream() == Some("a-1"));
+        let numbers: Vec<u64> =
+            events.iter().map(|event| serde_json::from_slice(event.payload()).expect("a number")).collect();
+        assert!(numbers.is_sorted(), "{numbers:?}");
+        let again = in_halves(&*store, &Tenant::default(), chunk(0..340)).await.expect("written");
+        assert_eq!(again.accepted, 0);
+    }
 
     #[tokio::test]
     async fn an_answer_that_was_lost_is_no_repetition_of_an_earlier_run() {

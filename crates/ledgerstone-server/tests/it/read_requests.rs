@@ -55,6 +55,7 @@ pub(crate) fn add(trials: &mut Trials) {
             let page = answer.json();
             let found = (answer.status, &page["events"], &page["read_to"], &page["more"]);
             assert_eq!(found, (200, &json!([]), &json!(6), &json!(false)), "{page}");
+            assert_eq!(page["head"]["application"], 5, "the head is where it is");
         }
         let log = server.get("/v1/head").await.json()["log"].as_str().expect("a log").to_owned();
         assert_eq!(server.get(&format!("/v1/events?after={log}.5")).await.status, 200);

@@ -17,7 +17,26 @@ const PUT: &str = "INSERT OR REPLACE INTO meta (name, value) VALUES ('beside', ?
 pub(crate) fn has_log(folder: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(log(folder)) else { return false };
     let mut names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names.any(|name| name.ends_with(".log"))
+    names.any(|name| is_segment(&name))
+}
+
+fn is_segment(name: &str) -> bool {
+    name.strip_suffix(".log").is_some_and(|number| number.bytes().all(|digit| digit.is_ascii_digit()))
+}
+
+/// Refuses a folder in which another program keeps files where the log would stand.
+pub(crate) fn check_own(folder: &Path) -> Result<(), BackendError> {
+    if documents(folder).exists() || has_log(folder) {
+        return Ok(());
+    }
+    let Ok(entries) = std::fs::read_dir(log(folder)) else { return Ok(()) };
+    let mut names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let is_foreign =
+        |name: &String| !name.starts_with(|first: char| first.is_ascii_digit()) && name != "watermark";
+    let Some(foreign) = names.find(is_foreign) else { return Ok(()) };
+    let message =
+        format!("{} holds {foreign}, which is no file of a log; name another folder", log(folder).display());
+    Err(BackendError::new(ErrorKind::Misconfigured, BACKEND, "open", message).with_code(Code::ForeignData))
 }
 
 /// Refuses a folder whose log is gone: with a new one it would look as if nothing had ever been recorded.

@@ -19,6 +19,7 @@ pub(crate) fn failed(operation: &'static str) -> impl Fn(LogError) -> BackendErr
             LogError::Replaced { .. } => (ErrorKind::Unavailable, Code::Owned),
             LogError::Archive(_) => (ErrorKind::Misconfigured, Code::Locator),
             LogError::Newer { .. } => (ErrorKind::Misconfigured, Code::NewerSchema),
+            error if error.is_missing() => (ErrorKind::Corrupt, Code::Corrupt),
             error if error.is_full() => (ErrorKind::Unavailable, Code::DiskFull),
             error if error.is_read_only() => (ErrorKind::Unavailable, Code::ReadOnly),
             _ => (ErrorKind::Unavailable, Code::Internal),
@@ -33,8 +34,9 @@ pub(crate) fn apart_from_events(folder: &Path) -> impl Fn(BackendError) -> Backe
         if !matches!(error.code(), Code::ForeignData | Code::Corrupt) || !has_log(folder) {
             return error;
         }
+        let is = if error.code() == Code::Corrupt { "is damaged" } else { "holds no documents of a store" };
         let message = format!(
-            "{} is damaged, and the events are not in it; move it away, and read models are built anew from them",
+            "{} {is}, and the events are not in it; move it away, and read models are built anew from them",
             documents(folder).display()
         );
         BackendError::new(ErrorKind::Corrupt, BACKEND, "open", message)

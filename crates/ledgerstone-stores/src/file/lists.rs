@@ -66,6 +66,10 @@ impl plan::List for List {
             if self.ended {
                 return Ok(None);
             }
+            if self.buffer.last().is_some_and(|last| key > last + 1) {
+                // It leapt here, and may leap on: what lies between would be fetched for nothing.
+                self.batch = FEW;
+            }
             self.fetch(key, patience)?;
         }
     }

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod alike_tests;
+mod archive_folder;
 mod backup;
 mod beside;
 mod events;
@@ -40,7 +41,8 @@ pub use events::FileEvents;
 use crate::backend::{
     Adapter, Backend, Closing, Resources, check_parameters, misplaced, open_where_it_may_block,
 };
-use crate::file::beside::{check_log, has_log, remember_log};
+use crate::file::archive_folder::{ARCHIVE, ArchiveFolder};
+use crate::file::beside::{check_log, check_own, has_log, remember_log};
 use crate::file::failure::{BACKEND, apart_from_events, failed};
 use crate::file::restore::{FileRestore, check_restored};
 use crate::file::upkeep::FileUpkeep;
@@ -65,8 +67,6 @@ pub(crate) const ADAPTER: Adapter = Adapter {
     open_read_only: Some(read_only::open),
 };
 
-/// The folder that closed segments may be moved to.
-const ARCHIVE: &str = "archive";
 /// How large a segment grows, in bytes.
 const SEGMENT_BYTES: &str = "segment_bytes";
 /// How many bytes a second are looked at for damage at most, and how many seconds lie between two rounds.
@@ -134,10 +134,9 @@ fn disk(
         opened.map(|disk| Arc::new(disk) as Arc<dyn Disk>)
     };
     let near = open(&log(Path::new(locator.place())))?;
-    match locator.parameter(ARCHIVE) {
+    match ArchiveFolder::of(locator)? {
         None => Ok(near),
-        Some("") => Err(misplaced(BACKEND, "the archive is no folder; write it like archive=/mnt/archive")),
-        Some(archive) => Ok(Arc::new(TieredDisk::new(near, open(Path::new(archive))?))),
+        Some(archive) => Ok(Arc::new(TieredDisk::new(near, open(&archive.path)?))),
     }
 }
 
@@ -177,6 +176,11 @@ fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, Backen
         let message = format!("{} is a file; name a folder, or a sqlite: store", folder.display());
         return Err(misplaced(BACKEND, message));
     }
+    if locator.place().starts_with("//") {
+        let place = locator.place().trim_start_matches('/');
+        return Err(misplaced(BACKEND, format!("write file:{place} for a folder here, or file:/{place}")));
+    }
+    check_own(&folder)?;
     if !documents(&folder).exists() && has_log(&folder) {
         tracing::warn!(folder = %folder.display(), "the documents are missing; read models are built anew");
     }
@@ -201,7 +205,10 @@ fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, Backen
     let events = Arc::new(events);
     remember_log(&database, shared.reader.identity())?;
     let condition = StoreCondition::of(shared.reader.clone());
-    let upkeep = Upkeep::new(BACKEND, Arc::new(FileUpkeep::new(shared, ownership.clone())));
+    let upkeep = Upkeep::new(
+        BACKEND,
+        Arc::new(FileUpkeep::new(shared, ArchiveFolder::of(locator)?, ownership.clone())),
+    );
     let closing = Arc::new(Open {
         events: Arc::clone(&events),
         documents: Arc::clone(&documents),

@@ -6,6 +6,7 @@ use ledgerstone_core::{BackendError, RecordedEvent, Timestamp};
 use ledgerstone_log::{Archive, Archived, Reclaimed, Scavenge};
 
 use crate::cursor::is_removed;
+use crate::file::archive_folder::ArchiveFolder;
 use crate::file::failure::failed;
 use crate::file::shared::Shared;
 use crate::ownership::Ownership;
@@ -15,13 +16,18 @@ use crate::upkeep::Kept;
 #[derive(Debug)]
 pub(crate) struct FileUpkeep {
     shared: Arc<Shared>,
+    archive: Option<ArchiveFolder>,
     /// Nobody else may look after the folder as long as this one does.
     _ownership: Option<Ownership>,
 }
 
 impl FileUpkeep {
-    pub(crate) fn new(shared: Arc<Shared>, ownership: Option<Ownership>) -> Self {
-        Self { shared, _ownership: ownership }
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        archive: Option<ArchiveFolder>,
+        ownership: Option<Ownership>,
+    ) -> Self {
+        Self { shared, archive, _ownership: ownership }
     }
 }
 
@@ -42,6 +48,9 @@ impl Kept for FileUpkeep {
         dry_run: bool,
         go_on: &dyn Fn(&Reclaimed) -> bool,
     ) -> Result<Reclaimed, BackendError> {
+        if let Some(archive) = &self.archive {
+            archive.is_ours()?;
+        }
         // What is not durable yet is not known as removed.
         let now = self.shared.clock.now();
         let is_removed =
@@ -55,6 +64,7 @@ impl Kept for FileUpkeep {
         before: Timestamp,
         go_on: &dyn Fn(&Archived) -> bool,
     ) -> Result<Archived, BackendError> {
+        self.archive.as_ref().map_or(Ok(()), ArchiveFolder::claim)?;
         self.shared.reader.archive(&Archive { before, go_on }).map_err(failed("archive"))
     }
 }

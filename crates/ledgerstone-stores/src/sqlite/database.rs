@@ -63,12 +63,17 @@ impl Database {
         let is_moved = std::fs::metadata(&wal).map_or(true, |found| found.len() == 0);
         let steps = |database: &Self| steps_taken(&database.connect(OpenFlags::empty())?, path);
         let mut taken = steps(&database);
-        if taken.is_err() && is_moved {
+        if taken.as_ref().is_err_and(is_barred) && is_moved {
             database.access = Access::ReadImmutable;
             taken = steps(&database);
         }
         let taken = taken.map_err(|error| if is_moved { error } else { unmoved(path, &wal, error) })?;
         if taken == STEPS.len() { Ok(Arc::new(database)) } else { Err(not_begun(path)) }
+    }
+
+    /// Tells whether nothing of SQLite's stands beside a file.
+    pub(crate) fn is_tidy(path: &Path) -> bool {
+        !wal_path(path).exists()
     }
 
     /// Tells whether the file is only read.
@@ -239,6 +244,14 @@ pub(crate) fn check_begun(connection: &Connection, path: &Path) -> Result<(), Ba
 /// Does as [`look_at`] with a file that may hold documents and no log.
 pub(crate) fn look_at_documents(path: &Path) -> Result<Connection, BackendError> {
     Database::open_read_only(path)?.connect(OpenFlags::empty())
+}
+
+/// Tells whether SQLite could not make beside a file what it needs there, rather than found it in use.
+fn is_barred(error: &BackendError) -> bool {
+    use rusqlite::ErrorCode;
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<rusqlite::Error>());
+    let code = source.and_then(rusqlite::Error::sqlite_error_code);
+    matches!(code, Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::SystemIoFailure))
 }
 
 /// Says why a file cannot be read whose write-ahead log holds what the file does not, where that is why.

@@ -1,5 +1,6 @@
 //! A file that is only read, as it stands when it is opened: where nothing can be written beside it, too.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use ledgerstone_core::{
     Appended, BackendError, Batch, Capabilities, EventStore, EventStoreError, Frames, Heads, Locator,
     LogHead, Mark, Selection, TenantScope,
 };
+use parking_lot::Mutex;
 
 use crate::backend::{Backend, Closing, Resources, check_parameters, open_where_it_may_block};
 use crate::group_commit::ReadLog as _;
@@ -31,27 +33,42 @@ pub(crate) fn open(
 fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, BackendError> {
     check_parameters(BACKEND, locator, &[])?;
     let path = Path::new(locator.place());
-    // What its owner commits meanwhile would not be seen.
-    Whose::new(BACKEND, path).refuse_while_owned(&lock_path(path))?;
+    // What an owner commits meanwhile would not be seen.
+    let lock = Whose::new(BACKEND, path).share(&lock_path(path))?;
+    let is_tidy = Database::is_tidy(path);
     let database = Database::open_read_only(path)?;
     check_restored(&database, path)?;
     let documents = Arc::new(SqliteDocuments::open(Arc::clone(&database))?);
     let (events, heads) = SqliteEvents::open_read_only(Arc::clone(&database), Arc::clone(&resources.clock))?;
     let events = Arc::new(ReadOnlyEvents { events, heads });
-    Ok(Backend::new(events, documents).closed_by(Arc::new(Reading { database }), None))
+    Ok(Backend::new(events, documents)
+        .closed_by(Arc::new(Reading { database, lock: Mutex::new(lock), is_tidy }), None))
 }
 
 /// What is open, until it is closed.
 #[derive(Debug)]
 struct Reading {
     database: Arc<Database>,
+    /// Nobody owns the file as long as it is read.
+    lock: Mutex<Option<File>>,
+    /// Whether nothing stood beside the file when it was opened, so that nothing need stay there.
+    is_tidy: bool,
 }
 
 #[async_trait]
 impl Closing for Reading {
     async fn close(&self) {
-        self.database.close();
-        tidy(self.database.path());
+        let (database, lock, is_tidy) = (Arc::clone(&self.database), self.lock.lock().take(), self.is_tidy);
+        let closed = tokio::task::spawn_blocking(move || {
+            database.close();
+            drop(lock);
+            if is_tidy {
+                tidy(database.path());
+            }
+        });
+        if let Err(error) = closed.await {
+            tracing::warn!(%error, "the database was not closed in order");
+        }
     }
 }
 

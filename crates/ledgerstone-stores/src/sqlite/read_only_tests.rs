@@ -103,6 +103,38 @@ async fn commits_beside_a_database_that_cannot_be_read_are_not_left_out() {
 }
 
 #[tokio::test]
+async fn what_stands_beside_a_database_is_left_as_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, copy) = (folder.path().join("app.db"), folder.path().join("copy.db"));
+    let store = fill(&path).await;
+    let name = |path: &Path, ending: &str| format!("{}{ending}", path.display());
+    for ending in ["", "-wal"] {
+        std::fs::copy(name(&path, ending), name(&copy, ending)).expect("copies");
+    }
+    let expected = contents(&store).await;
+    store.close().await;
+    let bytes = || ["", "-wal"].map(|ending| std::fs::read(name(&copy, ending)).expect("reads"));
+    let before = bytes();
+    assert!(before[1].len() > 1_000);
+    let store = open_read_only(&locator(&copy), &Resources::default()).await.expect("opens");
+    assert_eq!(contents(&store).await, expected);
+    store.close().await;
+    assert!(bytes() == before, "it was only read");
+}
+
+#[tokio::test]
+async fn nobody_owns_a_database_while_it_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.db");
+    fill(&path).await.close().await;
+    let reader = open_read_only(&locator(&path), &Resources::default()).await.expect("opens");
+    let refused = crate::open(&locator(&path), &Resources::default()).await.expect_err("it is read");
+    assert_eq!(refused.code(), Code::Owned, "{refused}");
+    reader.close().await;
+    open(&path).await.close().await;
+}
+
+#[tokio::test]
 async fn a_database_that_is_owned_or_not_there_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("app.db");

@@ -71,6 +71,14 @@ async fn foreign() -> CaseResult {
     let before = std::fs::read(&text)?;
     desk.run(&["--store", &format!("sqlite:{}", text.display()), "events", "read"]).failed(7, "LS0005");
     assert_eq!(std::fs::read(&text)?, before);
+
+    std::fs::create_dir_all(desk.path("cluster/log"))?;
+    desk.write("cluster/log/postgres.log", "of somebody else");
+    let append = |store: &str| desk.run(&["--store", store, "events", "append", "a-1", "X", "1"]);
+    append("file:cluster").failed(7, "LS0005");
+    assert!(!desk.path("cluster/documents.db").exists());
+    append("file://cluster").failed(2, "write file:cluster for a folder here");
+    append("file:twice?presized=no&presized=yes").failed(2, "presized stands twice");
     Ok(())
 }
 

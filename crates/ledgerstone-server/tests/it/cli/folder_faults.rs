@@ -192,6 +192,8 @@ async fn full_disk(shim: PathBuf) -> CaseResult {
     assert_eq!(revision(&desk), Some(taken - 1));
     assert_eq!(number(&desk.digest(), "application"), 300 + taken);
     desk.run(&["events", "append", "b-1", "Counted", "0"]).failed(7, "LS0003");
+    let doctor = desk.run(&["doctor"]);
+    assert!(doctor.code == 6 && doctor.out.contains("the newest append failed"), "{}", doctor.out);
     drop(server);
     // A disk that takes writes again is written to where it stood.
     assert_eq!(revision(&desk), Some(taken - 1));

@@ -11,6 +11,7 @@ pub(super) fn add(trials: &mut Trials) {
     trials.add("cli::a_folder_is_imported_into_exported_and_restored", restored);
     trials.add("cli::an_export_never_goes_among_the_files_of_its_store", outside);
     trials.add("cli::a_damaged_segment_is_named_and_nothing_is_made_up", damaged);
+    trials.add("cli::a_torn_tail_is_cut_and_told_and_a_cut_one_is_damage_to_who_only_reads", torn);
     trials.add("cli::a_folder_of_other_files_is_left_alone_by_who_only_looks", of_others);
     trials.add("cli::a_folder_with_a_half_restore_is_refused_until_it_is_done_again", half);
     trials.add("cli::a_folder_without_its_indexes_makes_them_again", without_indexes);
@@ -92,6 +93,23 @@ async fn damaged() -> CaseResult {
     let read = desk.run(&["events", "read"]);
     read.failed(7, "LS0006");
     assert!(read.err.contains(&name), "{}", read.err);
+    Ok(())
+}
+
+async fn torn() -> CaseResult {
+    let desk = filled();
+    let newest = segments(&desk).pop().expect("a segment");
+    let bytes = fs::read(&newest)?;
+    fs::write(&newest, [&bytes[..], &[7; 500]].concat())?;
+    let told = desk.run(&["events", "append", "z-1", "Counted", "{}"]);
+    assert_eq!(told.code, 0, "{}", told.err);
+    assert!(told.err.contains("cut a torn write from the log"), "{}", told.err);
+    assert_eq!(desk.run(&["events", "append", "z-1", "Counted", "{}"]).err, "");
+
+    let newest = segments(&desk).pop().expect("a segment");
+    let bytes = fs::read(&newest)?;
+    fs::write(&newest, &bytes[..bytes.len() - 1])?;
+    desk.run(&["--read-only", "events", "read"]).failed(7, "LS0006");
     Ok(())
 }
 

@@ -17,6 +17,7 @@ pub(super) fn add(trials: &mut Trials) {
     trials.add("cli::a_scavenge_goes_through_the_server_that_owns_the_store", through_a_server);
     trials.add("cli::older_segments_are_archived_and_read_back", archived);
     trials.add("cli::a_store_without_its_archive_is_refused", without_archive);
+    trials.add("cli::a_store_is_never_its_own_archive_nor_that_of_another", wrong_archive);
     trials.add("cli::what_has_no_files_cannot_be_scavenged", no_files);
     trials.add("cli::a_server_scavenges_by_itself", by_itself);
     trials.add("cli::upkeep_requests_that_make_no_sense_are_refused", senseless);
@@ -147,6 +148,34 @@ async fn without_archive() -> CaseResult {
     let refused = desk.run(&["events", "read"]);
     refused.failed(7, "LS0006");
     assert!(refused.err.contains("name the archive"), "{}", refused.err);
+    Ok(())
+}
+
+async fn wrong_archive() -> CaseResult {
+    let mut desk = released();
+    let (alone, digest) = (desk.store.clone(), desk.digest());
+    std::os::unix::fs::symlink(desk.path("data/log"), desk.path("link"))?;
+    for archive in ["data/log", "data", "data/../data/log/.", "link", "none/cold"] {
+        desk.store = format!("{alone}&archive={}", desk.path(archive).display());
+        desk.run(&["stores", "archive", "--older-than", "0s"]).failed(2, "LS0007");
+    }
+    desk.store = format!("{alone}&archive={}", desk.path("cold").display());
+    desk.done(&["stores", "archive", "--older-than", "0s"]);
+    assert_eq!(desk.digest(), digest);
+
+    let before = bytes(&desk.path("cold"));
+    desk.store = format!("file:other?segment_bytes=4096&archive={}", desk.path("cold").display());
+    let refused = desk.run(&["events", "append", "a-1", "Counted", "{}"]);
+    assert_eq!(refused.code, 7, "the segments there are of another log: {}", refused.err);
+    fs::create_dir(desk.path("empty"))?;
+    fs::copy(desk.path("cold/owner"), desk.path("empty/owner"))?;
+    desk.store = "file:other?archive=empty".to_owned();
+    desk.done(&["events", "append", "a-1", "Counted", "{}"]);
+    for verb in [&["archive", "--older-than", "0s"][..], &["scavenge"]] {
+        let refused = desk.run(&[&["stores"], verb].concat());
+        refused.failed(2, "is the archive of");
+    }
+    assert_eq!(bytes(&desk.path("cold")), before);
     Ok(())
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn inspect(path: &Path) -> Result<Inspection, BackendError> {
     }
     let done = look.at_index();
     look.note(done)?;
-    look.found.index_entries = look.in_log.count();
+    look.found.index_entries = Some(look.in_log.count());
     for (low, high) in look.in_log.differences(&look.in_index) {
         look.found.problem(format!("the index does not agree with the log at positions {low} to {high}"));
     }
