@@ -6,12 +6,15 @@
 mod alike;
 mod backend;
 mod backup;
+mod bounds;
+mod budget;
 mod commit_queue;
 mod connection;
 mod cursor;
 mod decide;
 #[cfg(feature = "file")]
 pub mod file;
+mod frames;
 mod group_commit;
 #[cfg(feature = "http")]
 pub mod http;

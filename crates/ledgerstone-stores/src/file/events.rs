@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::{StreamExt as _, stream};
 use ledgerstone_core::{
-    BackendError, Capabilities, Clock, ErrorKind, EventStoreError, EventType, Frame, Frames, Heads,
-    IdempotenceWindow, Limits, LogIdentity, LogKind, Mark, QueryItem, RecordLayout, RecordedEvent, Removal,
-    Selection, StreamId, StreamState, Tenant, TenantScope,
+    BackendError, Capabilities, Clock, EventStoreError, EventType, Frame, Frames, Heads, IdempotenceWindow,
+    Limits, LogIdentity, LogKind, Mark, QueryItem, RecordLayout, RecordedEvent, Removal, Selection, StreamId,
+    StreamState, Tenant, TenantScope,
 };
 use ledgerstone_log::{Disk, LogError, LogReader, Opened, Options, Patience};
 use parking_lot::RwLock;
@@ -18,6 +17,7 @@ use crate::file::failure::{BACKEND, failed};
 use crate::file::reading::Reading;
 use crate::file::shared::Shared;
 use crate::file::writer::Writer;
+use crate::frames::{FrameRead, ReadFrames, frames, joined};
 use crate::group_commit::{GroupCommit, IndexTerms, ReadLog};
 use crate::removals::Removals;
 
@@ -121,14 +121,7 @@ impl ReadLog for FileEvents {
     fn read(&self, selection: Selection, heads: Heads, removal: Option<Removal>) -> Frames {
         let reading =
             Reading::new(Cursor::new(selection, heads, self.shared.clock.now()).with_removal(removal));
-        let begun = Next::Begin(Arc::clone(&self.shared), Box::new(reading));
-        stream::unfold(begun, |next| async move {
-            match next.frame().await? {
-                Ok((frame, next)) => Some((Ok(frame), next)),
-                Err(error) => Some((Err(error.into()), Next::End)),
-            }
-        })
-        .boxed()
+        frames(Begun { shared: Arc::clone(&self.shared), reading: Box::new(reading) })
     }
 
     async fn marks(&self, tenant: TenantScope, prefix: &str) -> Result<Vec<Mark>, EventStoreError> {
@@ -144,47 +137,35 @@ impl ReadLog for FileEvents {
     }
 }
 
-type FrameRead = Result<(Frame, Box<Reading>), BackendError>;
-
-/// What comes next in a stream of frames.
-enum Next {
-    /// The reading has not begun.
-    Begin(Arc<Shared>, Box<Reading>),
-    /// The next frame is being read while its predecessor is looked at.
-    Ahead(Arc<Shared>, JoinHandle<FrameRead>),
-    /// Nothing.
-    End,
+/// A reading, and what it reads from.
+struct Begun {
+    shared: Arc<Shared>,
+    reading: Box<Reading>,
 }
 
-impl Next {
-    /// Waits for the next frame, and begins to read the one after it.
-    async fn frame(self) -> Option<Result<(Frame, Self), BackendError>> {
-        let (shared, read) = match self {
-            Self::End => return None,
-            Self::Begin(shared, mut reading) => {
-                // Little that is in memory is read sooner here than anywhere else.
-                let at_once = match reading.may_be_quick() {
-                    true => read_here(&shared, &mut reading).await,
-                    false => Err(LogError::WouldWait),
-                };
-                let read = match at_once {
-                    Err(LogError::WouldWait) => joined(read_ahead(Arc::clone(&shared), reading).await),
-                    read => read.map(|frame| (frame, reading)).map_err(failed("read")),
-                };
-                (shared, read)
+impl ReadFrames for Begun {
+    const BACKEND: &'static str = BACKEND;
+
+    fn is_done(&self) -> bool {
+        self.reading.is_done()
+    }
+
+    async fn first(mut self) -> FrameRead<Self> {
+        // Little that is in memory is read sooner here than anywhere else.
+        if self.reading.may_be_quick() {
+            match read_here(&self.shared, &mut self.reading).await {
+                Err(LogError::WouldWait) => {}
+                read => return read.map(|frame| (frame, self)).map_err(failed("read")),
             }
-            Self::Ahead(shared, task) => {
-                let read = joined(task.await);
-                (shared, read)
-            }
-        };
-        Some(read.map(|(frame, reading)| {
-            if reading.is_done() {
-                return (frame, Self::End);
-            }
-            let ahead = read_ahead(Arc::clone(&shared), reading);
-            (frame, Self::Ahead(shared, ahead))
-        }))
+        }
+        joined(self.ahead().await)
+    }
+
+    fn ahead(mut self) -> JoinHandle<FrameRead<Self>> {
+        tokio::task::spawn_blocking(move || {
+            let frame = self.reading.frame(&self.shared, Patience::Wait).map_err(failed("read"))?;
+            Ok((frame, self))
+        })
     }
 }
 
@@ -203,18 +184,4 @@ pub(super) async fn read_here(shared: &Shared, reading: &mut Reading) -> Result<
         read = reading.frame(shared, Patience::OnlyCached);
     }
     read
-}
-
-fn read_ahead(shared: Arc<Shared>, mut reading: Box<Reading>) -> JoinHandle<FrameRead> {
-    tokio::task::spawn_blocking(move || {
-        let frame = reading.frame(&shared, Patience::Wait).map_err(failed("read"))?;
-        Ok((frame, reading))
-    })
-}
-
-fn joined(read: Result<FrameRead, tokio::task::JoinError>) -> FrameRead {
-    read.unwrap_or_else(|error| {
-        let message = format!("the reader ended: {error}");
-        Err(BackendError::new(ErrorKind::Internal, BACKEND, "read", message))
-    })
 }

@@ -1,17 +1,14 @@
 //! A reading in progress: the plan of a selection, and its frames one after another.
 
-use ledgerstone_core::{Frame, LogKind, Position, Revision, Selection, TenantScope, Timestamp};
+use ledgerstone_core::{Frame, Position, Revision, Selection, StreamId, Tenant, TenantScope};
 use ledgerstone_log::{LogError, Page, Patience};
 
-use crate::cursor::{Cursor, FRAME_BYTES, FRAME_EVENTS};
+use crate::budget::Budget;
+use crate::cursor::{Cursor, FRAME_EVENTS};
 use crate::file::lists::{List, Lists};
 use crate::file::shared::Shared;
 use crate::plan::{Effort, Planner, Source, Walk};
 
-/// How many pages are looked through before a frame is handed out in which little matched.
-const ROUNDS: usize = if cfg!(test) { 2 } else { 16 };
-/// Below this revision a stream is read from its beginning rather than searched.
-const NEAR: u64 = if cfg!(test) { 2 } else { 32 };
 /// How many events a frame has at most that is read on the caller's own thread.
 const AT_ONCE: usize = 128;
 
@@ -94,13 +91,13 @@ impl Reading {
     fn scan(&mut self, shared: &Shared, patience: Patience, frame: &mut Frame) -> Result<(), LogError> {
         let selective = !self.cursor.selection.query.is_all() || !self.cursor.selection.occurred.is_all();
         let log = self.cursor.selection.log;
-        let mut budget = Budget::new(patience);
+        let mut budget = budget(patience);
         while budget.goes_on(frame) && !self.cursor.is_done() {
             let most = if selective { FRAME_EVENTS } else { budget.events_left(&self.cursor) };
             let mut page = Page::new(most, budget.bytes_left());
             let (range, forwards) = (self.cursor.low..=self.cursor.high, self.cursor.forwards());
             let next = match shared.reader.read_stretch(log, range, forwards, &mut page, patience) {
-                Err(LogError::WouldWait) if budget.rounds > 0 => return Ok(()),
+                Err(LogError::WouldWait) if budget.is_begun() => return Ok(()),
                 next => next?,
             };
             self.offer(shared, page, frame, &mut budget);
@@ -128,14 +125,14 @@ impl Reading {
             source.each(&mut List::will_be_read);
         }
         let mut key = walk.first();
-        let mut budget = Budget::new(patience);
+        let mut budget = budget(patience);
         let mut ended = false;
         while !ended && budget.goes_on(frame) && !self.cursor.is_done() {
             let mut found = Found::new(budget.bytes_left());
             let most = budget.events_left(&self.cursor);
             let read = self.find(shared, patience, (&mut source, &mut key, walk), most, &mut found);
             match read {
-                Err(LogError::WouldWait) if budget.rounds > 0 => return Ok(()),
+                Err(LogError::WouldWait) if budget.is_begun() => return Ok(()),
                 read => ended = read?,
             }
             if walk.forwards {
@@ -225,92 +222,23 @@ impl Reading {
             let removal = removals.of(&event);
             self.cursor.offer(frame, event, removal);
         }
-        let kept = frame.events.get(from..).unwrap_or_default();
-        budget.bytes += kept.iter().map(|event| event.as_bytes().len()).sum::<usize>();
-        budget.rounds += 1;
+        budget.spend(frame.events.get(from..).unwrap_or_default());
     }
 
     /// Turns times and revisions into positions.
     fn narrow(&mut self, shared: &Shared, patience: Patience) -> Result<(), LogError> {
-        self.removed_below = self.removed(shared, patience)?;
-        let Selection { recorded: span, from_revision, to_revision, .. } = self.cursor.selection;
-        if span.is_all() && from_revision.is_none() && to_revision.is_none() {
-            return Ok(());
-        }
-        let selection = self.cursor.selection.clone();
-        if (span.from.is_some() || span.to.is_some()) && patience == Patience::OnlyCached {
+        let log = self.cursor.selection.log;
+        let find = |tenant: &Tenant, stream: &StreamId, revision: Revision| {
+            let term = shared.reader.hasher().stream(log, tenant.as_str(), stream.as_str());
+            shared.reader.index().position_of(term, revision.0, patience)
+        };
+        self.removed_below = self.cursor.removed_below(find)?;
+        if patience == Patience::OnlyCached && !self.cursor.selection.recorded.is_all() {
             return Err(LogError::WouldWait);
         }
-        if let Some(from) = span.from {
-            let low = self.first_recorded(shared, from)?;
-            self.cursor.narrow(low, u64::MAX);
-        }
-        if let Some(to) = span.to {
-            let high = self.first_recorded(shared, to)?;
-            self.cursor.narrow(0, high.saturating_sub(1));
-        }
-        let (TenantScope::One(tenant), Some(stream)) = (&selection.tenant, selection.query.as_stream())
-        else {
-            return Ok(());
-        };
-        let term = shared.reader.hasher().stream(selection.log, tenant.as_str(), stream.as_str());
-        let index = shared.reader.index();
-        let find = |revision: Revision| index.position_of(term, revision.0, patience);
-        if let Some(from) = selection.from_revision.filter(|from| from.0 >= NEAR) {
-            if let Some(low) = find(from)? {
-                self.cursor.narrow(low, u64::MAX);
-            } else if let Some(newest) = find(Revision(from.0 - 1))? {
-                // Whoever asks for what follows the newest event asks whether there is any.
-                self.cursor.narrow(newest + 1, u64::MAX);
-            }
-        }
-        if let Some(to) = selection.to_revision
-            && let Some(high) = find(to)?
-        {
-            self.cursor.narrow(0, high);
-        }
-        Ok(())
-    }
-
-    /// Returns below which position everything of the one stream is removed, as far as that is easily told.
-    fn removed(&self, shared: &Shared, patience: Patience) -> Result<u64, LogError> {
-        let selection = &self.cursor.selection;
-        let exact = selection.to_revision.is_none()
-            && selection.from_revision.is_none()
-            && selection.occurred.is_all()
-            && selection.log == LogKind::Application;
-        let floor = match self.cursor.removal().filter(|_| exact) {
-            None => return Ok(0),
-            Some(removal) if removal.tombstoned => return Ok(u64::MAX),
-            Some(removal) => removal.floor(),
-        };
-        let (TenantScope::One(tenant), Some(stream)) = (&selection.tenant, selection.query.as_stream())
-        else {
-            return Ok(0);
-        };
-        if floor == Revision(0) {
-            return Ok(0);
-        }
-        let term = shared.reader.hasher().stream(selection.log, tenant.as_str(), stream.as_str());
-        Ok(shared.reader.index().position_of(term, floor.0, patience)?.unwrap_or_default())
-    }
-
-    /// Returns the first position that was recorded at `time` or later, or what follows the highest.
-    fn first_recorded(&self, shared: &Shared, time: Timestamp) -> Result<u64, LogError> {
-        let log: LogKind = self.cursor.selection.log;
-        let end = self.cursor.high.saturating_add(1);
-        let (mut low, mut high) = (self.cursor.low, end);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            // Where nothing is left behind the middle, whatever was there is older than nothing.
-            let recorded = shared.reader.recorded_at(log, middle, self.cursor.high)?;
-            if recorded.is_none_or(|recorded| recorded >= time) {
-                high = middle;
-            } else {
-                low = middle + 1;
-            }
-        }
-        Ok(low)
+        let high = self.cursor.high;
+        self.cursor.narrow_to_times(|position| shared.reader.recorded_at(log, position, high))?;
+        self.cursor.narrow_to_revisions(find)
     }
 }
 
@@ -328,32 +256,6 @@ impl Found {
     }
 }
 
-/// How much more goes into a frame.
-#[derive(Debug)]
-struct Budget {
-    rounds: usize,
-    bytes: usize,
-    most: usize,
-}
-
-impl Budget {
-    fn new(patience: Patience) -> Self {
-        let most = if patience == Patience::OnlyCached { AT_ONCE.min(FRAME_EVENTS) } else { FRAME_EVENTS };
-        Self { rounds: 0, bytes: 0, most }
-    }
-
-    fn goes_on(&self, frame: &Frame) -> bool {
-        self.rounds < ROUNDS
-            && self.bytes < FRAME_BYTES
-            && frame.events.len() < self.most
-            && frame.holes.len() < FRAME_EVENTS
-    }
-
-    fn bytes_left(&self) -> usize {
-        FRAME_BYTES.saturating_sub(self.bytes)
-    }
-
-    fn events_left(&self, cursor: &Cursor) -> usize {
-        usize::try_from(cursor.left()).unwrap_or(self.most).min(self.most)
-    }
+fn budget(patience: Patience) -> Budget {
+    Budget::of(if patience == Patience::OnlyCached { AT_ONCE } else { FRAME_EVENTS })
 }

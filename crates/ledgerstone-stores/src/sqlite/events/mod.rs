@@ -31,15 +31,15 @@ mod writer;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::{StreamExt as _, stream};
 use ledgerstone_core::{
-    BackendError, Capabilities, Clock, EventStoreError, Frame, Frames, Heads, IdSource, IdempotenceWindow,
-    Limits, LogIdentity, LogKind, Mark, Position, Removal, Selection, TenantScope,
+    BackendError, Capabilities, Clock, EventStoreError, Frames, Heads, IdSource, IdempotenceWindow, Limits,
+    LogIdentity, LogKind, Mark, Position, Removal, Selection, TenantScope,
 };
 use parking_lot::RwLock;
 use tokio::task::JoinHandle;
 
 use crate::cursor::Cursor;
+use crate::frames::{FrameRead, ReadFrames, frames};
 use crate::group_commit::{GroupCommit, IndexTerms, ReadLog};
 use crate::removals::Removals;
 use crate::sqlite::database::{Database, check_begun};
@@ -152,14 +152,7 @@ impl ReadLog for SqliteEvents {
     fn read(&self, selection: Selection, heads: Heads, removal: Option<Removal>) -> Frames {
         let reading =
             Reading::new(Cursor::new(selection, heads, self.shared.clock.now()).with_removal(removal));
-        let begun = Next::Begin(Arc::clone(&self.shared), Box::new(reading));
-        stream::unfold(begun, |next| async move {
-            match next.frame().await? {
-                Ok((frame, next)) => Some((Ok(frame), next)),
-                Err(error) => Some((Err(error.into()), Next::End)),
-            }
-        })
-        .boxed()
+        frames(Begun { shared: Arc::clone(&self.shared), reading: Box::new(reading) })
     }
 
     async fn marks(&self, tenant: TenantScope, prefix: &str) -> Result<Vec<Mark>, EventStoreError> {
@@ -173,50 +166,29 @@ impl ReadLog for SqliteEvents {
     }
 }
 
-type FrameRead = Result<(Frame, Box<Reading>), BackendError>;
-
-/// What comes next in a stream of frames.
-enum Next {
-    /// The reading has not begun.
-    Begin(Arc<Shared>, Box<Reading>),
-    /// The next frame is being read while its predecessor is looked at.
-    Ahead(Arc<Shared>, JoinHandle<FrameRead>),
-    /// Nothing.
-    End,
+/// A reading, and what it reads from.
+struct Begun {
+    shared: Arc<Shared>,
+    reading: Box<Reading>,
 }
 
-impl Next {
-    /// Waits for the next frame, and begins to read the one after it.
-    async fn frame(self) -> Option<Result<(Frame, Self), BackendError>> {
-        let (shared, read) = match self {
-            Self::End => return None,
-            Self::Begin(shared, reading) => {
-                let read = read_frame(Arc::clone(&shared), reading).await;
-                (shared, read)
-            }
-            Self::Ahead(shared, task) => {
-                let read = task.await.unwrap_or_else(|error| {
-                    let message = format!("the reader ended: {error}");
-                    Err(BackendError::new(ledgerstone_core::ErrorKind::Internal, BACKEND, "read", message))
-                });
-                (shared, read)
-            }
-        };
-        Some(read.map(|(frame, reading)| {
-            if reading.is_done() {
-                return (frame, Self::End);
-            }
-            let ahead = tokio::spawn(read_frame(Arc::clone(&shared), reading));
-            (frame, Self::Ahead(shared, ahead))
-        }))
+impl ReadFrames for Begun {
+    const BACKEND: &'static str = BACKEND;
+
+    fn is_done(&self) -> bool {
+        self.reading.is_done()
     }
-}
 
-async fn read_frame(shared: Arc<Shared>, mut reading: Box<Reading>) -> FrameRead {
-    let database = Arc::clone(&shared.database);
-    let read = move |connection: &rusqlite::Connection| {
-        let frame = reading.frame(&shared, connection)?;
-        Ok((frame, reading))
-    };
-    database.read("read", read).await
+    async fn first(mut self) -> FrameRead<Self> {
+        let database = Arc::clone(&self.shared.database);
+        let read = move |connection: &rusqlite::Connection| {
+            let frame = self.reading.frame(&self.shared, connection)?;
+            Ok((frame, self))
+        };
+        database.read("read", read).await
+    }
+
+    fn ahead(self) -> JoinHandle<FrameRead<Self>> {
+        tokio::spawn(self.first())
+    }
 }

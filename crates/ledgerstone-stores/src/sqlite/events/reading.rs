@@ -1,19 +1,16 @@
 //! A reading in progress: the plan of a selection, and its frames one after another.
 
-use ledgerstone_core::{BackendError, Frame, LogKind, Position, Revision, Selection, TenantScope};
+use ledgerstone_core::{BackendError, Frame, LogKind, Position, Revision, Selection, StreamId, Tenant};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::cursor::{Cursor, FRAME_BYTES, FRAME_EVENTS};
+use crate::budget::Budget;
+use crate::cursor::{Cursor, FRAME_EVENTS};
 use crate::plan::{Effort, Planner, Source, Walk};
 use crate::sqlite::events::lists::{List, Lists, decode, horizon};
 use crate::sqlite::events::records::{PageBuilder, as_sql, compact, damaged, table};
 use crate::sqlite::events::shared::Shared;
 use crate::sqlite::failure::failed;
 
-/// How many pages are looked through before a frame is handed out in which little matched.
-const ROUNDS: usize = if cfg!(test) { 2 } else { 16 };
-/// Below this revision a stream is read from its beginning rather than searched.
-const NEAR: u64 = if cfg!(test) { 2 } else { 32 };
 /// The row of a block that begins at a position or before it.
 const FLOOR: &str =
     "SELECT first, positions FROM postings WHERE term = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1";
@@ -72,7 +69,7 @@ impl Reading {
     ) -> Result<(), BackendError> {
         let table = table(self.cursor.selection.log);
         let selective = !self.cursor.selection.query.is_all() || !self.cursor.selection.occurred.is_all();
-        let mut budget = Budget::default();
+        let mut budget = Budget::of(FRAME_EVENTS);
         while budget.goes_on(frame) && !self.cursor.is_done() {
             let most = if selective { FRAME_EVENTS } else { budget.events_left(&self.cursor) };
             let mut page = PageBuilder::new(most, budget.bytes_left());
@@ -101,7 +98,7 @@ impl Reading {
         let horizon = horizon(&source);
         let mut statement = table(self.cursor.selection.log).whole(connection)?;
         let mut key = walk.first();
-        let mut budget = Budget::default();
+        let mut budget = Budget::of(FRAME_EVENTS);
         let mut goes_on = true;
         while goes_on && budget.goes_on(frame) && !self.cursor.is_done() {
             let mut page = PageBuilder::new(budget.events_left(&self.cursor), budget.bytes_left());
@@ -157,108 +154,21 @@ impl Reading {
         if kept.len() * 4 < offered {
             compact(kept);
         }
-        budget.bytes += kept.iter().map(|event| event.as_bytes().len()).sum::<usize>();
-        budget.rounds += 1;
+        budget.spend(kept);
         Ok(())
     }
 
     /// Turns times and revisions into positions.
     fn narrow(&mut self, shared: &Shared, connection: &Connection) -> Result<(), BackendError> {
-        let selection = self.cursor.selection.clone();
-        let span = selection.recorded;
-        if let Some(from) = span.from {
-            let low = self.first_recorded(connection, from)?;
-            self.cursor.narrow(low, u64::MAX);
-        }
-        if let Some(to) = span.to {
-            let high = self.first_recorded(connection, to)?;
-            self.cursor.narrow(0, high.saturating_sub(1));
-        }
-        let (TenantScope::One(tenant), Some(stream)) = (&selection.tenant, selection.query.as_stream())
-        else {
-            return Ok(());
+        let log = self.cursor.selection.log;
+        let find = |tenant: &Tenant, stream: &StreamId, revision: Revision| {
+            let term = shared.hasher.stream(log, tenant.as_str(), stream.as_str());
+            position_of(shared, connection, log, term, revision.0)
         };
-        let find = |revision: Revision| {
-            let term = shared.hasher.stream(selection.log, tenant.as_str(), stream.as_str());
-            position_of(shared, connection, selection.log, term, revision.0)
-        };
-        if let Some(from) = selection.from_revision.filter(|from| from.0 >= NEAR) {
-            if let Some(low) = find(from)? {
-                self.cursor.narrow(low, u64::MAX);
-            } else if let Some(newest) = find(Revision(from.0 - 1))? {
-                // Whoever asks for what follows the newest event asks whether there is any.
-                self.cursor.narrow(newest + 1, u64::MAX);
-            }
-        }
-        if let Some(to) = selection.to_revision
-            && let Some(high) = find(to)?
-        {
-            self.cursor.narrow(0, high);
-        }
-        self.removed_below = self.removed(find)?;
+        self.cursor.narrow_to_times(|position| table(log).recorded_at(connection, position))?;
+        self.cursor.narrow_to_revisions(find)?;
+        self.removed_below = self.cursor.removed_below(find)?;
         Ok(())
-    }
-
-    /// Returns below which position everything of the stream is removed, as far as that is easily told.
-    fn removed(
-        &self,
-        find: impl Fn(Revision) -> Result<Option<u64>, BackendError>,
-    ) -> Result<u64, BackendError> {
-        let selection = &self.cursor.selection;
-        let exact = selection.to_revision.is_none()
-            && selection.from_revision.is_none()
-            && selection.occurred.is_all()
-            && selection.log == LogKind::Application;
-        let removal = self.cursor.removal();
-        match removal {
-            Some(removal) if exact && removal.tombstoned => Ok(u64::MAX),
-            Some(removal) if exact => Ok(find(removal.floor())?.unwrap_or_default()),
-            _ => Ok(0),
-        }
-    }
-
-    /// Returns the first position that was recorded at `time` or later, or what follows the highest.
-    fn first_recorded(
-        &self,
-        connection: &Connection,
-        time: ledgerstone_core::Timestamp,
-    ) -> Result<u64, BackendError> {
-        let table = table(self.cursor.selection.log);
-        let (mut low, mut high) = (self.cursor.low, self.cursor.high.saturating_add(1));
-        while low < high {
-            let middle = low + (high - low) / 2;
-            // Nothing stands there or later where the newest events were removed before a restore.
-            if table.recorded_at(connection, middle)?.is_none_or(|recorded| recorded >= time) {
-                high = middle;
-            } else {
-                low = middle + 1;
-            }
-        }
-        Ok(low)
-    }
-}
-
-/// How much more goes into a frame.
-#[derive(Debug, Default)]
-struct Budget {
-    rounds: usize,
-    bytes: usize,
-}
-
-impl Budget {
-    fn goes_on(&self, frame: &Frame) -> bool {
-        self.rounds < ROUNDS
-            && self.bytes < FRAME_BYTES
-            && frame.events.len() < FRAME_EVENTS
-            && frame.holes.len() < FRAME_EVENTS
-    }
-
-    fn bytes_left(&self) -> usize {
-        FRAME_BYTES.saturating_sub(self.bytes)
-    }
-
-    fn events_left(&self, cursor: &Cursor) -> usize {
-        usize::try_from(cursor.left()).unwrap_or(FRAME_EVENTS).min(FRAME_EVENTS)
     }
 }
 
