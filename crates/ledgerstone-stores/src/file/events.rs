@@ -17,7 +17,7 @@ use crate::file::failure::{BACKEND, failed};
 use crate::file::reading::Reading;
 use crate::file::shared::Shared;
 use crate::file::writer::Writer;
-use crate::frames::{FrameRead, ReadFrames, frames, joined};
+use crate::frames::{Bundle, ReadFrames, frames};
 use crate::group_commit::{GroupCommit, IndexTerms, ReadLog};
 use crate::removals::Removals;
 
@@ -150,22 +150,38 @@ impl ReadFrames for Begun {
         self.reading.is_done()
     }
 
-    async fn first(mut self) -> FrameRead<Self> {
+    /// The rest takes a call of the system for every event.
+    fn is_read_here(&self) -> bool {
+        self.reading.is_in_order()
+    }
+
+    fn here(&mut self) -> Result<Option<Frame>, BackendError> {
+        match self.reading.frame(&self.shared, Patience::OnlyCached) {
+            Err(LogError::WouldWait) => Ok(None),
+            read => read.map(Some).map_err(failed("read")),
+        }
+    }
+
+    async fn first(mut self) -> Bundle<Self> {
         // Little that is in memory is read sooner here than anywhere else.
         if self.reading.may_be_quick() {
             match read_here(&self.shared, &mut self.reading).await {
                 Err(LogError::WouldWait) => {}
-                read => return read.map(|frame| (frame, self)).map_err(failed("read")),
+                read => return Bundle::one(read.map(|frame| (frame, self)).map_err(failed("read"))),
             }
         }
-        joined(self.ahead().await)
+        let here = if self.is_read_here() { self.here() } else { Ok(None) };
+        match here {
+            Ok(Some(frame)) => Bundle::one(Ok((frame, self))),
+            Ok(None) => Bundle::joined(self.ahead(1).await),
+            Err(error) => Bundle::failed(error),
+        }
     }
 
-    fn ahead(mut self) -> JoinHandle<FrameRead<Self>> {
-        tokio::task::spawn_blocking(move || {
-            let frame = self.reading.frame(&self.shared, Patience::Wait).map_err(failed("read"))?;
-            Ok((frame, self))
-        })
+    fn ahead(self, most: usize) -> JoinHandle<Bundle<Self>> {
+        let frame =
+            |begun: &mut Self| begun.reading.frame(&begun.shared, Patience::Wait).map_err(failed("read"));
+        tokio::task::spawn_blocking(move || Bundle::read(self, most, frame))
     }
 }
 

@@ -42,6 +42,12 @@ impl Reading {
         recorded.is_all() && (!query.is_all() || self.cursor.left() <= AT_ONCE as u64)
     }
 
+    /// Tells whether it takes all events as they stand.
+    pub(crate) fn is_in_order(&self) -> bool {
+        let Selection { query, occurred, .. } = &self.cursor.selection;
+        query.is_all() && occurred.is_all()
+    }
+
     /// Reads the next frame, or fails with [`LogError::WouldWait`] without having moved.
     pub(crate) fn frame(&mut self, shared: &Shared, patience: Patience) -> Result<Frame, LogError> {
         if !self.narrowed && !self.cursor.is_done() {
@@ -89,9 +95,9 @@ impl Reading {
 
     /// Looks at every event, in the order of the log.
     fn scan(&mut self, shared: &Shared, patience: Patience, frame: &mut Frame) -> Result<(), LogError> {
-        let selective = !self.cursor.selection.query.is_all() || !self.cursor.selection.occurred.is_all();
+        let selective = !self.is_in_order();
         let log = self.cursor.selection.log;
-        let mut budget = budget(patience);
+        let mut budget = if selective { budget(patience) } else { Budget::of(FRAME_EVENTS) };
         while budget.goes_on(frame) && !self.cursor.is_done() {
             let most = if selective { FRAME_EVENTS } else { budget.events_left(&self.cursor) };
             let mut page = Page::new(most, budget.bytes_left());

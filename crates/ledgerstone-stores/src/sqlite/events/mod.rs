@@ -39,7 +39,7 @@ use parking_lot::RwLock;
 use tokio::task::JoinHandle;
 
 use crate::cursor::Cursor;
-use crate::frames::{FrameRead, ReadFrames, frames};
+use crate::frames::{Bundle, ReadFrames, frames};
 use crate::group_commit::{GroupCommit, IndexTerms, ReadLog};
 use crate::removals::Removals;
 use crate::sqlite::database::{Database, check_begun};
@@ -172,6 +172,16 @@ struct Begun {
     reading: Box<Reading>,
 }
 
+impl Begun {
+    async fn read(self, most: usize) -> Bundle<Self> {
+        let database = Arc::clone(&self.shared.database);
+        let read = move |connection: &rusqlite::Connection| {
+            Ok(Bundle::read(self, most, |begun| begun.reading.frame(&begun.shared, connection)))
+        };
+        database.read("read", read).await.unwrap_or_else(Bundle::failed)
+    }
+}
+
 impl ReadFrames for Begun {
     const BACKEND: &'static str = BACKEND;
 
@@ -179,16 +189,11 @@ impl ReadFrames for Begun {
         self.reading.is_done()
     }
 
-    async fn first(mut self) -> FrameRead<Self> {
-        let database = Arc::clone(&self.shared.database);
-        let read = move |connection: &rusqlite::Connection| {
-            let frame = self.reading.frame(&self.shared, connection)?;
-            Ok((frame, self))
-        };
-        database.read("read", read).await
+    fn first(self) -> impl Future<Output = Bundle<Self>> + Send {
+        self.read(1)
     }
 
-    fn ahead(self) -> JoinHandle<FrameRead<Self>> {
-        tokio::spawn(self.first())
+    fn ahead(self, most: usize) -> JoinHandle<Bundle<Self>> {
+        tokio::spawn(self.read(most))
     }
 }
