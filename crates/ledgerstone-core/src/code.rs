@@ -101,6 +101,16 @@ codes! {
     BackupUnusable = "LS0035", "the backup cannot be used";
     /// Somebody stopped a command before it was done.
     Interrupted = "LS0036", "the command was interrupted";
+    /// The caller used up what a rate limit allows.
+    RateLimited = "LS0037", "the rate limit is reached";
+    /// A circuit breaker stops calls to a dependency that fails.
+    CircuitOpen = "LS0038", "calls to the dependency are stopped";
+    /// As many calls are under way as may be.
+    Overloaded = "LS0039", "too many calls are under way";
+    /// The time that the whole call had is over, or too short for another attempt.
+    DeadlineExceeded = "LS0040", "the time for the call is over";
+    /// No endpoint of a service can be reached, or no service has the name.
+    NoEndpoint = "LS0041", "the service has no endpoint";
 }
 
 impl fmt::Display for Code {

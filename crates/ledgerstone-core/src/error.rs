@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use crate::code::Code;
 
@@ -74,6 +75,7 @@ pub struct BackendError {
     backend: &'static str,
     operation: &'static str,
     message: String,
+    retry_after: Option<Duration>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -95,7 +97,7 @@ impl BackendError {
             ErrorKind::Corrupt => Code::Corrupt,
             ErrorKind::Unsupported => Code::Unsupported,
         };
-        Self { kind, code, backend, operation, message: message.into(), source: None }
+        Self { kind, code, backend, operation, message: message.into(), retry_after: None, source: None }
     }
 
     /// Gives the error a more telling code than its kind has.
@@ -109,6 +111,13 @@ impl BackendError {
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
+        self
+    }
+
+    /// Keeps how long the backend asked to be left alone.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
         self
     }
 
@@ -140,6 +149,13 @@ impl BackendError {
     /// Tells whether the same call may succeed if it is simply made again.
     pub fn is_retryable(&self) -> bool {
         self.kind.is_retryable()
+    }
+}
+
+impl BackendError {
+    /// Returns how long the backend asked to be left alone, if it did.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 }
 

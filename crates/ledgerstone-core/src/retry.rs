@@ -21,11 +21,20 @@ pub trait Sleeper: Debug + Send + Sync + 'static {
 pub trait Retryable {
     /// Tells whether to try again.
     fn is_retryable(&self) -> bool;
+
+    /// Returns how long whoever failed asked to be left alone, if it did.
+    fn retry_after(&self) -> Option<Duration> {
+        None
+    }
 }
 
 impl Retryable for BackendError {
     fn is_retryable(&self) -> bool {
         self.is_retryable()
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after()
     }
 }
 
@@ -33,11 +42,25 @@ impl Retryable for EventStoreError {
     fn is_retryable(&self) -> bool {
         self.is_retryable()
     }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Backend(error) => error.retry_after(),
+            _ => None,
+        }
+    }
 }
 
 impl Retryable for DocumentStoreError {
     fn is_retryable(&self) -> bool {
         self.is_retryable()
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Backend(error) => error.retry_after(),
+            _ => None,
+        }
     }
 }
 

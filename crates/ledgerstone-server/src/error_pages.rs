@@ -40,6 +40,11 @@ const PAGES: &[(&str, &str)] = &[
     ("LS0034", include_str!("../../../docs/errors/LS0034.md")),
     ("LS0035", include_str!("../../../docs/errors/LS0035.md")),
     ("LS0036", include_str!("../../../docs/errors/LS0036.md")),
+    ("LS0037", include_str!("../../../docs/errors/LS0037.md")),
+    ("LS0038", include_str!("../../../docs/errors/LS0038.md")),
+    ("LS0039", include_str!("../../../docs/errors/LS0039.md")),
+    ("LS0040", include_str!("../../../docs/errors/LS0040.md")),
+    ("LS0041", include_str!("../../../docs/errors/LS0041.md")),
 ];
 
 /// Returns the page of a code as Markdown.

@@ -11,11 +11,13 @@ struct Arrows {
     dev: &'static [&'static str],
 }
 
+const CACHE: &str = "ledgerstone-cache";
 const CORE: &str = "ledgerstone-core";
 const ENGINE: &str = "ledgerstone-engine";
 const FACADE: &str = "ledgerstone";
 const HTTP: &str = "ledgerstone-http";
 const LOG: &str = "ledgerstone-log";
+const RESILIENCE: &str = "ledgerstone-resilience";
 const SERVER: &str = "ledgerstone-server";
 const STORES: &str = "ledgerstone-stores";
 const TESTKIT: &str = "ledgerstone-testkit";
@@ -27,10 +29,12 @@ const ARROWS: &[Arrows] = &[
     Arrows { package: CORE, normal: &[], dev: &[] },
     Arrows { package: LOG, normal: &[CORE], dev: &[] },
     Arrows { package: STORES, normal: &[CORE, LOG], dev: &[TESTKIT] },
-    Arrows { package: HTTP, normal: &[CORE], dev: &[TESTKIT] },
-    Arrows { package: ENGINE, normal: &[CORE], dev: &[TESTKIT, STORES] },
+    Arrows { package: RESILIENCE, normal: &[CORE], dev: &[TESTKIT] },
+    Arrows { package: CACHE, normal: &[CORE], dev: &[TESTKIT] },
+    Arrows { package: HTTP, normal: &[CORE, RESILIENCE], dev: &[TESTKIT] },
+    Arrows { package: ENGINE, normal: &[CORE, RESILIENCE], dev: &[TESTKIT, STORES] },
     Arrows { package: TESTKIT, normal: &[CORE, ENGINE], dev: &[STORES] },
-    Arrows { package: FACADE, normal: &[CORE, ENGINE, HTTP, STORES, TESTKIT], dev: &[] },
+    Arrows { package: FACADE, normal: &[CACHE, CORE, ENGINE, HTTP, RESILIENCE, STORES, TESTKIT], dev: &[] },
     Arrows { package: EXAMPLES, normal: &[FACADE], dev: &[TESTKIT] },
     Arrows { package: SERVER, normal: &[FACADE, EXAMPLES], dev: &[TESTKIT] },
     Arrows { package: "ledgerstone-fuzz", normal: &[CORE, ENGINE, LOG, STORES, SERVER], dev: &[] },
