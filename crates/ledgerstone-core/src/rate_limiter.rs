@@ -82,8 +82,7 @@ pub enum RateAlgorithm {
 
 impl RateAlgorithm {
     /// Every algorithm.
-    pub const ALL: &'static [Self] =
-        &[Self::FixedWindow, Self::SlidingWindow, Self::TokenBucket, Self::Gcra];
+    pub const ALL: &'static [Self] = &[Self::FixedWindow, Self::SlidingWindow, Self::TokenBucket, Self::Gcra];
 
     /// Returns the name as settings write it.
     pub fn as_str(self) -> &'static str {

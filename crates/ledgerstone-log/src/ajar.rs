@@ -17,8 +17,9 @@ use crate::reader::Patience;
 use crate::segment::{OpenSegment, Segment};
 use crate::shared::Shared;
 
-/// After how many lookups a table is worth being loaded, if there is room for it.
-const OFTEN: u32 = if cfg!(test) { 5 } else { 64 };
+/// After how many lookups a table is worth being loaded, if there is room for it: about when they have cost as
+/// much as loading does, which reads and checks 150 pages.
+const OFTEN: u32 = if cfg!(test) { 5 } else { 256 };
 
 /// A closed segment whose table is left where it lies.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 mod key;
 mod layer;
 mod secret;
+mod sections;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use self::key::{KEYS, Key};
 use self::layer::Given;
 pub use self::layer::Origin;
 pub use self::secret::Secret;
+pub use self::sections::Sections;
 use crate::telemetry::LogFormat;
 
 /// What a ledgerstone process is told: every key has a default, and every value was checked.
@@ -31,6 +33,8 @@ pub struct Settings {
     pub scavenge: ScavengeSettings,
     /// What is logged.
     pub log: LogSettings,
+    /// The sections whose names the user chose: policies, limits, services, routes, caches.
+    pub sections: Sections,
     /// The files that were read.
     pub files: Vec<PathBuf>,
     /// Where each key that was given got its value, by key.
@@ -104,9 +108,9 @@ pub struct InvalidSettings(String);
 /// A key with its value and its origin, as a report shows it; secrets are fingerprints.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Provenance {
-    /// The key.
-    pub key: &'static str,
-    /// Its value.
+    /// The key, or the name of a section.
+    pub key: String,
+    /// Its value; of a section only how many keys it has, as there may be secrets among them.
     pub value: String,
     /// Where it was given.
     pub origin: String,
@@ -130,6 +134,7 @@ impl Default for Settings {
             },
             scavenge: ScavengeSettings::default(),
             log: LogSettings { filter: "info".to_owned(), format: LogFormat::Text },
+            sections: Sections::default(),
             files: Vec::new(),
             origins: Vec::new(),
         }
@@ -149,7 +154,7 @@ impl Settings {
     ) -> Result<Self, InvalidSettings> {
         let mut settings = Self::default();
         for (path, required) in config_files(folder, overrides) {
-            if let Some(given) = layer::read_file(&path, required)? {
+            if let Some(given) = layer::read_file(&path, required, &mut settings.sections)? {
                 settings.apply(given)?;
                 settings.files.push(path);
             }
@@ -172,6 +177,10 @@ impl Settings {
 
     fn apply(&mut self, given: Vec<Given>) -> Result<(), InvalidSettings> {
         for Given { key: name, value, origin } in given {
+            if let (true, Ok(text)) = (Sections::holds(&name), &value) {
+                self.sections.set(&name, text, origin)?;
+                continue;
+            }
             let Some(key) = Key::find(&name) else { return Err(unknown_key(&name, &origin)) };
             let applied = match &value {
                 Ok(text) => (key.set)(self, text),
@@ -202,11 +211,16 @@ impl Settings {
         let given = |name: &str| self.origins.iter().rev().find(|(key, ..)| *key == name);
         let found = KEYS.iter().filter_map(|key| given(key.name));
         let shown = found.map(|(key, value, origin)| Provenance {
-            key,
+            key: (*key).to_owned(),
             value: value.clone(),
             origin: origin.to_string(),
         });
-        shown.collect()
+        let sections = self.sections.names().map(|(key, origin, keys)| Provenance {
+            key,
+            value: format!("{keys} keys"),
+            origin: origin.to_string(),
+        });
+        shown.chain(sections).collect()
     }
 }
 

@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::InvalidSettings;
 use super::key::Key;
+use super::sections::Sections;
 
 /// The beginning of every variable of ours.
 const PREFIX: &str = "LEDGERSTONE__";
@@ -58,8 +59,12 @@ pub(super) struct Environment {
     pub(super) port: Option<u16>,
 }
 
-/// Reads a file; one that is not there is nothing, unless it is required.
-pub(super) fn read_file(path: &Path, required: bool) -> Result<Option<Vec<Given>>, InvalidSettings> {
+/// Reads a file; one that is not there is nothing, unless it is required. Named sections go where they are kept.
+pub(super) fn read_file(
+    path: &Path,
+    required: bool,
+    sections: &mut Sections,
+) -> Result<Option<Vec<Given>>, InvalidSettings> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => return Ok(None),
@@ -70,8 +75,10 @@ pub(super) fn read_file(path: &Path, required: bool) -> Result<Option<Vec<Given>
         let line = line_of(error.span().map_or(0, |span| span.start));
         InvalidSettings(format!("{} line {line}: {}", path.display(), error.message()))
     })?;
+    let origin = |at| Origin::File(path.to_owned(), line_of(at));
+    take_sections(&text, table.get_ref(), &origin, sections)?;
     let mut given = Vec::new();
-    collect(table.get_ref(), "", &|at| Origin::File(path.to_owned(), line_of(at)), &mut given);
+    collect(table.get_ref(), "", &origin, &mut given);
     given.sort_by_key(|given| match given.origin {
         Origin::File(_, line) => line,
         _ => 0,
@@ -79,10 +86,38 @@ pub(super) fn read_file(path: &Path, required: bool) -> Result<Option<Vec<Given>
     Ok(Some(given))
 }
 
+/// Takes the named sections out of a file that was parsed before.
+fn take_sections(
+    text: &str,
+    parsed: &DeTable<'_>,
+    origin: &dyn Fn(usize) -> Origin,
+    sections: &mut Sections,
+) -> Result<(), InvalidSettings> {
+    if !parsed.keys().any(|key| Sections::holds(key.get_ref())) {
+        return Ok(());
+    }
+    // It parsed as a table before, so it parses as one now.
+    let table = toml::from_str::<toml::Table>(text).map_err(|error| InvalidSettings(error.to_string()))?;
+    for (kind, value) in table.into_iter().filter(|(kind, _)| Sections::holds(kind)) {
+        let spanned = parsed.iter().find(|(key, _)| *key.get_ref() == kind);
+        let line_of = |name: &str| {
+            let inner = spanned.and_then(|(_, value)| value.get_ref().as_table());
+            let named = inner.and_then(|inner| inner.keys().find(|key| *key.get_ref() == name));
+            let key = named.or(spanned.map(|(key, _)| key));
+            origin(key.map_or(0, |key| key.span().start))
+        };
+        sections.take(&kind, value, line_of)?;
+    }
+    Ok(())
+}
+
 fn collect(table: &DeTable<'_>, prefix: &str, origin: &dyn Fn(usize) -> Origin, given: &mut Vec<Given>) {
     for (key, value) in table.iter() {
         let name =
             if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
+        if prefix.is_empty() && Sections::holds(&name) {
+            continue;
+        }
         if let DeValue::Table(inner) = value.get_ref()
             && Key::is_section(&name)
         {
