@@ -65,7 +65,8 @@
 //! ```
 //!
 //! Time and ids stand still in a [`FixedClock`] and [`SequentialIds`], a [`Faulty`] store fails as
-//! planned, and [`conformance`] holds a store of your own to every promise of its port.
+//! planned, [`conformance`] holds a store of your own to every promise of its port, and [`servers`] are
+//! started for one test alone.
 
 pub mod conformance;
 mod faults;
@@ -76,6 +77,7 @@ mod immediate_sleeper;
 mod random;
 mod scenario;
 mod sequential_ids;
+pub mod servers;
 
 pub use faults::{Call, Fault, Faults};
 pub use faulty::Faulty;

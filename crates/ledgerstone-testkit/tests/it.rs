@@ -6,6 +6,7 @@
 mod event_mutants;
 mod faulty;
 mod histories;
+mod servers;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Once};

@@ -1,0 +1,3 @@
+//! Servers of a test's own start, fail as asked and leave nothing behind.
+
+mod redis;
