@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::checkout::{self, Checkout};
 use crate::feature;
+use crate::lock;
 use crate::setup::{self, is_installed};
 use crate::terminal::{complain, heading, say};
 use crate::{test, tidy};
@@ -24,6 +25,8 @@ pub(crate) fn run(checkout: &Checkout) -> Result<()> {
     book(checkout)?;
     heading("each feature alone");
     features(checkout)?;
+    heading("locks");
+    lock::check_fuzz(checkout)?;
     heading("dependencies");
     dependencies(checkout)?;
     heading("tests");
@@ -33,8 +36,8 @@ pub(crate) fn run(checkout: &Checkout) -> Result<()> {
 }
 
 fn clippy(checkout: &Checkout) -> Result<()> {
-    let mut command =
-        checkout.cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+    let mut command = checkout.cargo(&["clippy", "--locked", "--workspace", "--all-targets"]);
+    command.args(["--features", feature::TESTED_TOO, "--", "-D", "warnings"]);
     checkout::run(&mut command, "clippy")
 }
 

@@ -5,6 +5,10 @@ use serde_json::Value;
 
 use crate::checkout::Checkout;
 
+/// What is off by default for what it brings in, and is tested with the workspace nevertheless.
+pub(crate) const TESTED_TOO: &str =
+    "ledgerstone-cache/redis,ledgerstone-http/tls,ledgerstone-resilience/redis";
+
 /// A package with one of its features, to be built with nothing else; none stands for no feature at all.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Lone {

@@ -25,13 +25,20 @@ const VERBS: &[Verb] = &[
     Verb {
         usage: "ci",
         does: &[
-            "Runs tidy, clippy, the documentation, each feature alone, cargo-",
-            "deny and mdbook where they are installed, then test.",
+            "Runs tidy, clippy, the documentation, each feature alone, locks,",
+            "cargo-deny and mdbook where they are installed, then test.",
         ],
     },
     Verb {
         usage: "bench [ARGS]",
         does: &["Measures the product; ARGS go to the benchmark (a filter, for", "example)."],
+    },
+    Verb {
+        usage: "bench PART [ARGS]",
+        does: &[
+            "Measures a part against the bare crates beneath it: resilience,",
+            "limits, cache, http-client; or gateway, against nginx.",
+        ],
     },
     Verb {
         usage: "bench umadb",
@@ -80,7 +87,14 @@ const VERBS: &[Verb] = &[
             "until the time is up (10 minutes).",
         ],
     },
-    Verb { usage: "services list", does: &["Lists the servers that tests can start for themselves."] },
+    Verb { usage: "services list", does: &["Lists the servers that tests start for themselves."] },
+    Verb {
+        usage: "services start",
+        does: &[
+            "Starts those named, or all that tests need, on free ports beside",
+            "any that the machine runs; prints where; Ctrl-C ends them.",
+        ],
+    },
     Verb { usage: "help", does: &["Prints this."] },
 ];
 
@@ -91,6 +105,9 @@ Environment:
                      else $HOME/.cache/ledgerstone/target
   CI=true            makes a skipped test a failure
   PROPTEST_CASES     cases of a property (64 unless set)
+  LEDGERSTONE_TEST_REDIS
+                     a Redis for tests that share one and harm none;
+                     else they start it
 ";
 
 /// Renders the verbs in two columns, then the environment.

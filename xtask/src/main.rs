@@ -12,6 +12,7 @@ mod fuzz;
 mod help;
 mod histories;
 mod http_call;
+mod lock;
 mod product;
 mod scratch;
 mod served;

@@ -7,6 +7,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::checkout::Checkout;
+use crate::feature;
 use crate::setup;
 use crate::tally::Tally;
 use crate::terminal::{heading, say};
@@ -18,7 +19,7 @@ pub(crate) fn run(checkout: &Checkout, arguments: &[String]) -> Result<()> {
     setup::run()?;
     let mut command = checkout.cargo(&["test", "--locked", "--no-fail-fast"]);
     if arguments.is_empty() {
-        command.arg("--workspace");
+        command.args(["--workspace", "--features", feature::TESTED_TOO]);
     } else {
         command.args(arguments);
     }
