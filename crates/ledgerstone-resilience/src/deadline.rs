@@ -46,6 +46,19 @@ impl Deadline {
         CURRENT.scope(tightest, future)
     }
 
+    /// Runs `future` under this deadline, which is known to be the tightest.
+    pub(crate) fn scope_tightest<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
+        CURRENT.scope(self, future)
+    }
+
+    /// Returns the tightest of two that may not be there.
+    pub(crate) fn tightest(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(one), Some(other)) => Some(one.tighter(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
     /// Returns the time that is left; zero if the deadline is over.
     pub fn remaining(self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
@@ -77,5 +90,50 @@ impl Deadline {
         let is_decimal = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
         // A number too large to read is a very late deadline, and that is cut to the longest one.
         is_decimal.then(|| Self::after(Duration::from_millis(value.parse().unwrap_or(u64::MAX))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn second(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_tighter_deadline_holds_inside_and_the_outer_one_afterwards() {
+        assert_eq!(Deadline::current(), None);
+        let outer = Deadline::after(second(10));
+        outer
+            .scope(async {
+                let inner = Deadline::after(second(1));
+                inner.scope(async { assert_eq!(Deadline::current(), Some(inner)) }).await;
+                let late = Deadline::after(second(60));
+                late.scope(async { assert_eq!(Deadline::current(), Some(outer)) }).await;
+                assert_eq!(Deadline::current(), Some(outer));
+            })
+            .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_left_shrinks_to_nothing() {
+        let deadline = Deadline::after(second(2));
+        tokio::time::advance(second(1)).await;
+        assert_eq!((deadline.remaining(), deadline.is_over()), (second(1), false));
+        tokio::time::advance(second(5)).await;
+        assert_eq!((deadline.remaining(), deadline.is_over()), (Duration::ZERO, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_crosses_in_milliseconds_and_never_as_a_time() {
+        let header = Deadline::after(Duration::from_micros(1_500_900)).to_header();
+        assert_eq!(header, "1500");
+        assert_eq!(Deadline::from_header("1500").unwrap().remaining(), Duration::from_millis(1_500));
+        let longest = Deadline::from_header("99999999999999999999999").unwrap();
+        assert_eq!(longest.remaining(), Deadline::LONGEST);
+        for wrong in ["", "-1", "+1", "1.5", "1s", " 1", "Infinity"] {
+            assert_eq!(Deadline::from_header(wrong), None, "{wrong:?}");
+        }
     }
 }

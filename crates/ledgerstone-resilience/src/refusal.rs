@@ -13,7 +13,7 @@ const BACKEND: &str = "policy";
 #[non_exhaustive]
 pub enum Refusal {
     /// The rate limit slot refused it: nothing was sent.
-    #[error("the rate limit of policy {policy} is reached{}; call less often or raise the limit", again(*.retry_after))]
+    #[error("the rate limit of policy {policy} is reached{}; call less often or raise the limit", again(.retry_after))]
     RateLimited {
         /// The policy that refused.
         policy: Arc<str>,
@@ -44,7 +44,7 @@ pub enum Refusal {
         timeout: Duration,
     },
     /// The circuit breaker is open or isolated, or probes are under way: nothing was sent.
-    #[error("circuit breaker {breaker} stops calls{}; see `ledgerstone breakers list`", again(*.retry_in))]
+    #[error("circuit breaker {breaker} stops calls{}; see `ledgerstone breakers list`", again(.retry_in))]
     CircuitOpen {
         /// The breaker that refused.
         breaker: Arc<str>,
@@ -118,8 +118,8 @@ impl Refusal {
 
 impl From<Refusal> for BackendError {
     fn from(refusal: Refusal) -> Self {
-        let error = Self::new(refusal.kind(), BACKEND, refusal.slot(), refusal.to_string())
-            .with_code(refusal.code());
+        let error =
+            Self::new(refusal.kind(), BACKEND, refusal.slot(), refusal.to_string()).with_code(refusal.code());
         let error = match refusal.retry_after() {
             Some(wait) => error.with_retry_after(wait),
             None => error,
@@ -131,6 +131,6 @@ impl From<Refusal> for BackendError {
     }
 }
 
-fn again(wait: Option<Duration>) -> String {
+fn again(wait: &Option<Duration>) -> String {
     wait.map(|wait| format!(" for another {wait:?}")).unwrap_or_default()
 }
