@@ -1,4 +1,4 @@
-//! Rule: `lib.rs` is a table of contents of at most ninety lines, and defines nothing.
+//! Rule: `lib.rs` is a table of contents: ninety lines at most beside its documentation, and no definition.
 
 use crate::tidy::finding::Finding;
 use crate::tidy::house::House;
@@ -13,11 +13,13 @@ const FAMILIES: &[&str] = &["ledgerstone-stores"];
 pub(crate) fn check(house: &House) -> Vec<Finding> {
     let mut found = Vec::new();
     for file in house.rust().iter().filter(|file| file.path.ends_with("/src/lib.rs")) {
-        let lines = file.lines_without_tests();
+        // A longer example is a better one, and makes no table harder to read.
+        let told = file.text.lines().filter(|line| line.starts_with("//!")).count();
+        let lines = file.lines_without_tests().saturating_sub(told);
         if lines > LIMIT {
             found.push(Finding::in_file(
                 &file.path,
-                format!("{lines} lines; {LIMIT} is the limit of a lib.rs"),
+                format!("{lines} lines without its documentation; {LIMIT} is the limit of a lib.rs"),
             ));
         }
         let family = FAMILIES.contains(&file.crate_folder());
@@ -83,5 +85,7 @@ mod tests {
     #[test]
     fn a_long_table_of_contents_is_found() {
         assert_eq!(findings("crates/a/src/lib.rs", &"mod a;\n".repeat(91)), 1);
+        let told = "//! Words.\n".repeat(30) + &"mod a;\n".repeat(90);
+        assert_eq!(findings("crates/a/src/lib.rs", &told), 0);
     }
 }
