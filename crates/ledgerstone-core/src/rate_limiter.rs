@@ -1,6 +1,7 @@
 //! The rate limiter port: what a key may take of each rule, taken at once from all of them or from none.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,6 +19,11 @@ use crate::error::BackendError;
 /// 5. Keys do not touch one another, and so many as there are, memory is bounded: an idle key is forgotten
 ///    once it has everything again.
 /// 6. An override binds one key at once on every node, and nothing else.
+/// 7. No more than its limit passes a rule in its time, however many ask at once, on however many nodes;
+///    a fixed window bounds each window, and a bucket besides lends its burst once.
+/// 8. `states` tells what `take` would decide by, and takes nothing; `reset` gives everything back.
+///
+/// A cost of 0 takes nothing; it is allowed to whoever is not blocked.
 #[async_trait]
 pub trait RateLimiter: Debug + Send + Sync + 'static {
     /// Returns the rules that bind keys without an override.
@@ -54,6 +60,8 @@ pub struct RateRule {
 impl RateRule {
     /// The largest size in bytes of a key.
     pub const MAX_KEY_BYTES: usize = 512;
+    /// The largest number of rules that bind a key at once.
+    pub const MAX_RULES: usize = 8;
     /// The longest time of a rule: 366 days.
     pub const MAX_PER: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
@@ -102,7 +110,7 @@ pub struct RateVerdict {
     pub is_allowed: bool,
     /// The state of the rule that has the least left, or that refused; nothing where no rule binds the key.
     pub tightest: Option<RateState>,
-    /// How long until the same cost may be allowed; nothing if it is allowed.
+    /// How long until the same cost may be allowed; nothing if it is allowed, or if waiting does not help.
     pub retry_after: Option<Duration>,
     /// Whether this node enforced its own share because the shared store is lost.
     pub is_degraded: bool,
@@ -111,8 +119,8 @@ pub struct RateVerdict {
 /// Where a key stands under a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateState {
-    /// The rule, as it binds this key.
-    pub rule: RateRule,
+    /// The rule, as it binds this key; shared, since a verdict is made for every call.
+    pub rule: Arc<RateRule>,
     /// How much may be taken now.
     pub remaining: u32,
     /// How long until everything may be taken again.

@@ -23,6 +23,11 @@ const PORTS: &[Port] = &[
         file: "crates/ledgerstone-core/src/document_store.rs",
         cases: "crates/ledgerstone-testkit/src/conformance/document_store",
     },
+    Port {
+        name: "RateLimiter",
+        file: "crates/ledgerstone-core/src/rate_limiter.rs",
+        cases: "crates/ledgerstone-testkit/src/conformance/rate_limiter",
+    },
 ];
 
 /// Names the promises without a case and the cases without a promise.
@@ -90,11 +95,17 @@ mod tests {
 
     const EVENTS: &str = "/// Keeps.\n///\n/// 1. *All.* It\n///    goes on.\n/// 2. *Guarded.* It does.\n#[async_trait]\npub trait EventStore: Send {\n";
     const DOCUMENTS: &str = "/// 1. *One.* It is.\npub trait DocumentStore {\n";
+    const LIMITERS: &str = "/// 1. *One.* It is.\npub trait RateLimiter {\n";
 
     fn findings(event_cases: &str) -> Vec<String> {
         let house = House::of(&[
             ("crates/ledgerstone-core/src/event_store.rs", EVENTS),
             ("crates/ledgerstone-core/src/document_store.rs", DOCUMENTS),
+            ("crates/ledgerstone-core/src/rate_limiter.rs", LIMITERS),
+            (
+                "crates/ledgerstone-testkit/src/conformance/rate_limiter/keys.rs",
+                "/// Promise 1.\nfn a() {}\n",
+            ),
             ("crates/ledgerstone-testkit/src/conformance/event_store/append.rs", event_cases),
             ("crates/ledgerstone-testkit/src/conformance/document_store.rs", "/// Promise 1.\nfn a() {}\n"),
         ]);
@@ -123,6 +134,6 @@ mod tests {
 
     #[test]
     fn a_port_without_promises_is_found() {
-        assert_eq!(check(&House::of(&[])).len(), 2);
+        assert_eq!(check(&House::of(&[])).len(), 3);
     }
 }

@@ -22,6 +22,7 @@ mod case;
 pub mod document_store;
 pub mod event_store;
 mod fresh;
+pub mod rate_limiter;
 mod trials;
 
 pub use case::{Case, CaseError, CaseResult, Suite, is_failure_of_the_store};
