@@ -56,6 +56,7 @@ mod policy;
 mod policy_builder;
 mod policy_metrics;
 mod policy_settings;
+mod rate_limit;
 mod rate_limit_slot;
 mod refusal;
 mod retry;
@@ -85,6 +86,13 @@ pub use policy_settings::{
     BreakerSettings, BudgetSettings, BulkheadSettings, HedgeSettings, PolicyParts, PolicySettings,
     RateLimitSettings, RetrySettings,
 };
+pub use rate_limit::{
+    ConcurrencyLimiter, ConcurrencyOptions, ConcurrencyPermit, InvalidRule, LocalRateLimiter, RateLimits,
+    RateQueue, RateQueueOptions, RateReport, RateSettings, SharedRateLimiter, SharedRateOptions, SharedRates,
+    WholeVerdict, parse_rate_rule, rate_headers,
+};
+#[cfg(feature = "redis")]
+pub use rate_limit::{RedisRateLimiter, RedisRateOptions};
 pub use rate_limit_slot::RateLimitSlot;
 pub use refusal::Refusal;
 pub use retry::Retry;

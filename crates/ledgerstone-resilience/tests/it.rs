@@ -16,6 +16,8 @@ mod hedging;
 mod onion_order;
 #[path = "it/other_breaker.rs"]
 mod other_breaker;
+#[path = "it/rate_limit/mod.rs"]
+mod rate_limit;
 #[path = "it/reloads.rs"]
 mod reloads;
 #[path = "it/retries.rs"]

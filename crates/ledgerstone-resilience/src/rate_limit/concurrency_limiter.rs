@@ -98,7 +98,9 @@ impl ConcurrencyLimiter {
         let (user, permits) = self.enter(key, 0)?;
         match permits.try_acquire_owned() {
             Ok(permit) => Ok(self.permit(user, permit)),
-            Err(_) => Err(self.refusal(format!("{} calls of this key are under way", self.inner.options.limit))),
+            Err(_) => {
+                Err(self.refusal(format!("{} calls of this key are under way", self.inner.options.limit)))
+            }
         }
     }
 

@@ -31,7 +31,9 @@ pub enum InvalidRule {
         rule: String,
     },
     /// A burst that never fills.
-    #[error("rule {rule}: a burst of {burst} takes longer than 366 days to fill; make it smaller, at least 1")]
+    #[error(
+        "rule {rule}: a burst of {burst} takes longer than 366 days to fill; make it smaller, at least 1"
+    )]
     Burst {
         /// The rule's name.
         rule: String,
@@ -63,7 +65,9 @@ pub enum InvalidRule {
         count: usize,
     },
     /// A text is no rule.
-    #[error("{text:?} is no rule: {why}; write it like `100/s`, `10000/d burst 500 gcra` or `5/10s as logins`")]
+    #[error(
+        "{text:?} is no rule: {why}; write it like `100/s`, `10000/d burst 500 gcra` or `5/10s as logins`"
+    )]
     Text {
         /// What was written.
         text: String,

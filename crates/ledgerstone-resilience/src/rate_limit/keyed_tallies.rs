@@ -8,6 +8,7 @@ use ledgerstone_core::{BackendError, Clock, ErrorKind, RateOverride, RateRule, R
 use parking_lot::{Mutex, RwLock};
 
 use super::invalid_rule::InvalidRule;
+use super::limit_counters::LimitCounters;
 use super::local_time::LocalTime;
 use super::rule_set::{RuleSet, check_key};
 use super::tally_shard::{Entry, HashedKey, Overridden, Shard};
@@ -48,7 +49,8 @@ impl KeyedTallies {
         // A power of two, so that a mask finds the shard.
         let shards = 1 << shards.ilog2();
         let of_a_shard = max_keys.div_ceil(shards).max(1);
-        let shard = || Padded(Mutex::new(Shard::new(Arc::new(common.apart()), of_a_shard)));
+        let unbound = LimitCounters::of(name.as_deref(), "override");
+        let shard = || Padded(Mutex::new(Shard::new(Arc::new(common.apart()), of_a_shard, unbound.clone())));
         Ok(Self {
             time: LocalTime::new(clock),
             hasher: RandomState::new(),

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ledgerstone_core::{
-    BackendError, Clock, RateLimiter, RateOverride, RateRule, RateState, RateVerdict,
-};
+use ledgerstone_core::{BackendError, Clock, RateLimiter, RateOverride, RateRule, RateState, RateVerdict};
 
 use super::invalid_rule::InvalidRule;
 use super::keyed_tallies::KeyedTallies;

@@ -28,7 +28,9 @@ impl Meter {
             return Err(InvalidRule::NoLimit { rule: name() });
         }
         let (limit, per) = (u64::from(rule.limit), micros(rule.per));
-        if !(1_000..=micros(RateRule::MAX_PER)).contains(&per) || rule.per.subsec_nanos() % 1_000 != 0 {
+        if !(1_000..=micros(RateRule::MAX_PER)).contains(&per)
+            || !rule.per.subsec_nanos().is_multiple_of(1_000)
+        {
             return Err(InvalidRule::Per { rule: name(), per: rule.per });
         }
         let too_fine = || InvalidRule::TooFine { rule: name() };

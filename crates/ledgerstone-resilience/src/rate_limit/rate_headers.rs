@@ -58,7 +58,8 @@ mod tests {
             burst: None,
             algorithm: RateAlgorithm::Gcra,
         };
-        let state = RateState { rule: Arc::new(rule), remaining: 7, resets_in: Duration::from_millis(30_001) };
+        let state =
+            RateState { rule: Arc::new(rule), remaining: 7, resets_in: Duration::from_millis(30_001) };
         RateVerdict {
             is_allowed: retry_after.is_none(),
             tightest: Some(state),

@@ -126,7 +126,10 @@ impl RateLimits {
             return Ok(Named::Local(limiter, *max_keys));
         }
         let Some((options, open)) = &self.shared else {
-            return Err(wrong(name, "it is shared, but no shared store is configured; name one, or leave `shared` out"));
+            return Err(wrong(
+                name,
+                "it is shared, but no shared store is configured; name one, or leave `shared` out",
+            ));
         };
         let options = SharedRateOptions { max_keys: *max_keys, ..options.clone() };
         let shared = open(name, rules)?;
@@ -174,8 +177,7 @@ mod tests {
         let limiter = limits.get("api").unwrap();
         limiter.take("ada", 40).await.unwrap();
         limits.load(&settings(&["100/d", "80/h"])).unwrap();
-        let left: Vec<_> =
-            limiter.states("ada").await.unwrap().iter().map(|state| state.remaining).collect();
+        let left: Vec<_> = limiter.states("ada").await.unwrap().iter().map(|state| state.remaining).collect();
         assert_eq!(left, [60, 80]);
         let explained = limits.explain("api", "ada").await.unwrap().to_string();
         assert!(explained.contains("per_day  100/1d gcra: 60 of 100 left, all again in"), "{explained}");
@@ -187,7 +189,10 @@ mod tests {
         let limits = RateLimits::new(Arc::new(SystemClock::new()));
         limits.load(&settings(&["100/d"])).unwrap();
         let mut wrong = settings(&["5/d"]);
-        wrong.insert("jobs".into(), RateSettings { shared: true, ..RateSettings::local(wrong["api"].rules.clone()) });
+        wrong.insert(
+            "jobs".into(),
+            RateSettings { shared: true, ..RateSettings::local(wrong["api"].rules.clone()) },
+        );
         let refused = limits.load(&wrong).unwrap_err();
         assert!(refused.to_string().contains("limits.jobs: it is shared"), "{refused}");
         assert_eq!(limits.get("api").unwrap().rules(), [parse_rule("100/d").unwrap()]);

@@ -78,7 +78,9 @@ impl RateQueue {
 
 fn too_late(wait: Option<Duration>) -> BackendError {
     let message = match wait {
-        Some(wait) => format!("the call would have to wait {wait:?}, which is longer than it may; try again then"),
+        Some(wait) => {
+            format!("the call would have to wait {wait:?}, which is longer than it may; try again then")
+        }
         None => "the key is blocked; waiting does not help".to_owned(),
     };
     let error =

@@ -59,7 +59,10 @@ impl fmt::Display for RateReport {
         match self.share_of {
             None => Ok(()),
             Some(nodes) => {
-                writeln!(f, "  degraded: the shared store is lost, and this node enforces 1/{nodes} of each rule")
+                writeln!(
+                    f,
+                    "  degraded: the shared store is lost, and this node enforces 1/{nodes} of each rule"
+                )
             }
         }
     }

@@ -133,7 +133,8 @@ impl RuleSet {
             }
         }
         let remaining = |index: &usize| self.bound[*index].meter.remaining(tallies.get(*index), now);
-        let tightest = if self.bound.len() == 1 { 0 } else { (0..self.len()).min_by_key(remaining).unwrap_or(0) };
+        let tightest =
+            if self.bound.len() == 1 { 0 } else { (0..self.len()).min_by_key(remaining).unwrap_or(0) };
         self.bound[tightest].counters.allowed();
         RateVerdict {
             is_allowed: true,

@@ -77,7 +77,10 @@ pub(crate) fn per_text(per: Duration) -> String {
         return format!("{per:?}");
     }
     let unit = UNITS.iter().rev().find(|(_, size)| millis.is_multiple_of(u128::from(*size)));
-    unit.map_or_else(|| format!("{per:?}"), |(names, size)| format!("{}{}", millis / u128::from(*size), names[0]))
+    unit.map_or_else(
+        || format!("{per:?}"),
+        |(names, size)| format!("{}{}", millis / u128::from(*size), names[0]),
+    )
 }
 
 #[cfg(test)]

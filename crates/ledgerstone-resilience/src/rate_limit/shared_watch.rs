@@ -101,7 +101,12 @@ impl SharedWatch {
     fn degrade(&self, why: &str) {
         if !self.is_degraded.swap(true, Ordering::Relaxed) {
             let nodes = self.nodes();
-            tracing::warn!(limiter = self.name, why, nodes, "the shared store is lost; this node enforces its share");
+            tracing::warn!(
+                limiter = self.name,
+                why,
+                nodes,
+                "the shared store is lost; this node enforces its share"
+            );
             self.counters.is_degraded.set(1.0);
             self.lost.notify_one();
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use indexmap::{Equivalent, IndexMap};
 use ledgerstone_core::{BackendError, RateOverride, RateState, RateVerdict};
 
+use super::limit_counters::LimitCounters;
 use super::rule_set::{RuleSet, Tallies};
 
 /// A key as it is looked for, hashed once for the shard and its table.
@@ -104,6 +105,8 @@ pub(crate) struct Shard {
     common: Arc<RuleSet>,
     entries: IndexMap<KeptKey, Entry, BuildHasherDefault<Hashed>>,
     overrides: usize,
+    /// What counts the calls of keys that are blocked or unlimited.
+    unbound: LimitCounters,
     most: usize,
     /// Where the next look for keys to forget begins.
     hand: usize,
@@ -114,8 +117,8 @@ impl Shard {
     const LOOKED_AT: usize = 8;
     const LOOKED_AT_IDLY: usize = 2;
 
-    pub(crate) fn new(common: Arc<RuleSet>, most: usize) -> Self {
-        Self { common, entries: IndexMap::default(), overrides: 0, most, hand: 0 }
+    pub(crate) fn new(common: Arc<RuleSet>, most: usize, unbound: LimitCounters) -> Self {
+        Self { common, entries: IndexMap::default(), overrides: 0, unbound, most, hand: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -141,8 +144,8 @@ impl Shard {
         let rules = match &entry.overridden {
             None => &self.common,
             Some(Overridden::Rules(rules)) => rules,
-            Some(Overridden::Unlimited) => return Ok(unbound(true)),
-            Some(Overridden::Blocked) => return Ok(unbound(false)),
+            Some(Overridden::Unlimited) => return Ok(unbound(true, &self.unbound)),
+            Some(Overridden::Blocked) => return Ok(unbound(false, &self.unbound)),
         };
         rules.check_cost(cost)?;
         Ok(rules.take(&mut entry.tallies, now, cost, share))
@@ -229,7 +232,8 @@ impl Shard {
                 return;
             }
             let index = self.hand % self.entries.len();
-            let resets_in = self.entries.get_index(index).and_then(|(_, entry)| entry.resets_in(&self.common, now));
+            let resets_in =
+                self.entries.get_index(index).and_then(|(_, entry)| entry.resets_in(&self.common, now));
             match resets_in {
                 Some(0) => {
                     self.entries.swap_remove_index(index);
@@ -260,7 +264,12 @@ impl Shard {
 }
 
 /// The verdict where no rule binds.
-fn unbound(is_allowed: bool) -> RateVerdict {
+fn unbound(is_allowed: bool, counters: &LimitCounters) -> RateVerdict {
+    if is_allowed {
+        counters.allowed()
+    } else {
+        counters.refused()
+    }
     RateVerdict { is_allowed, tightest: None, retry_after: None, is_degraded: false }
 }
 

@@ -16,7 +16,7 @@ fn shard(most: usize) -> Shard {
         burst: None,
         algorithm: RateAlgorithm::Gcra,
     };
-    Shard::new(Arc::new(RuleSet::new(&[rule], None).unwrap()), most)
+    Shard::new(Arc::new(RuleSet::new(&[rule], None).unwrap()), most, LimitCounters::of(None, "override"))
 }
 
 fn key(number: u64) -> HashedKey<'static> {

@@ -70,7 +70,8 @@ impl RedisLink {
                     self.unanswered.store(0, Ordering::Relaxed);
                     *self.manager.lock() = manager(&self.client, self.bound)?;
                 }
-                let message = format!("no answer within {:?}; see whether Redis is up and not overloaded", self.bound);
+                let message =
+                    format!("no answer within {:?}; see whether Redis is up and not overloaded", self.bound);
                 Err(BackendError::new(ErrorKind::TimedOut, "redis", operation, message))
             }
         }

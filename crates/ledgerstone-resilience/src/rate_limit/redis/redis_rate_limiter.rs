@@ -81,7 +81,8 @@ impl RedisRateLimiter {
     ) -> Result<Self, BackendError> {
         let prefix = format!("{}:{name}", options.prefix);
         if prefix.contains(['{', '}']) {
-            let message = format!("the prefix and name `{prefix}` must be without braces, which mark the slot");
+            let message =
+                format!("the prefix and name `{prefix}` must be without braces, which mark the slot");
             return Err(BackendError::new(ErrorKind::Misconfigured, "redis", "open", message));
         }
         let inner = Inner {
