@@ -105,7 +105,8 @@ fn within(bytes: Bytes, limit: usize) -> Result<Bytes, Failure> {
     if bytes.len() > limit { Err(too_large(bytes.len(), limit)) } else { Ok(bytes) }
 }
 
-fn too_large(given: usize, limit: usize) -> Failure {
+/// Refuses a body above the limit.
+pub(crate) fn too_large(given: usize, limit: usize) -> Failure {
     let detail = format!("the body has {given} bytes or more and the limit is {limit}; send it in parts");
     let problem = Problem::new(ErrorKind::Invalid, Code::TooLarge, detail);
     Failure::from(problem.with("what", "a body size").with("given", given).with("limit", limit))

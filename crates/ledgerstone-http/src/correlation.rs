@@ -61,7 +61,8 @@ impl Correlation {
     }
 }
 
-fn is_sane(id: &str) -> bool {
+/// Tells whether an id that a caller gave may stand in logs.
+pub(crate) fn is_sane(id: &str) -> bool {
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
     !id.is_empty() && id.len() <= Correlation::MAX_BYTES && id.bytes().all(sound)
 }

@@ -1,28 +1,68 @@
 //! The edge of a server: what every request passes on its way in and out, in one layer.
 
 use std::fmt;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use futures_util::FutureExt as _;
-use ledgerstone_core::{Code, ErrorKind, IdSource, Problem};
+use ledgerstone_core::{Code, ErrorKind, IdSource, Problem, TimeOrderedIds};
 use tracing::Instrument as _;
 
 use crate::authenticator::Authenticator;
 use crate::correlation::Correlation;
 use crate::origin;
 use crate::problem::{Failure, HELP};
+use crate::server::body_limit::BodyLimit;
+use crate::server::compression::compression;
+use crate::server::cors::Cors;
+use crate::server::drain::Drain;
+use crate::server::load_shed::LoadShed;
+use crate::server::panics::caught;
+use crate::server::rate_limit::{Allowance, RateLimit};
+use crate::server::request_id::{RequestId, RequestIds};
+use crate::server::security_headers::SecurityHeaders;
+use crate::server::time_limit::TimeLimit;
 
 /// Is told of a finished request.
 pub type Observer = Arc<dyn Fn(&Exchange<'_>) + Send + Sync>;
 
-/// What the edge needs to know.
+/// What every request passes on its way in and out, around anybody's routes.
+///
+/// The order is fixed, whatever is switched on. A request passes, from the outside in:
+///
+/// 1. its ids (correlation and request), the span of its log lines, and the observer, who hears of every answer below;
+/// 2. what every answer gets: security headers, and `connection: close` while the server goes down;
+/// 3. cross-origin rules: browsers that ask are answered here, and every answer below can be read by their pages;
+/// 4. panics, which become problems;
+/// 5. the check of where it comes from;
+/// 6. authentication;
+/// 7. the rate limit, of the caller or, where nobody was let in, of the address;
+/// 8. the size of its body;
+/// 9. its time: the server's, or the rest of the caller's, and the deadline of the handler;
+/// 10. load shedding: the wait for a place counts against its time;
+/// 11. compression of the answer;
+/// 12. its handler.
+///
+/// What is off is not there: it costs a request nothing.
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use axum::{Router, routing::get};
+/// use ledgerstone_http::{Edge, LoadShed};
+///
+/// let edge = Edge {
+///     timeout: Duration::from_secs(10),
+///     load_shed: Some(Arc::new(LoadShed::new(256, 64))),
+///     is_vital: |path| path == "/health",
+///     ..Edge::default()
+/// };
+/// let app: Router = edge.around(Router::new().route("/health", get(|| async { "well" })));
+/// ```
 pub struct Edge {
     /// Who is let in; nothing lets everybody in.
     pub authenticator: Option<Arc<dyn Authenticator>>,
@@ -30,14 +70,63 @@ pub struct Edge {
     pub local_only: bool,
     /// Tells which paths need no token.
     pub is_open: fn(&str) -> bool,
+    /// Tells which paths watch over the server: they are neither limited in rate nor shed.
+    pub is_vital: fn(&str) -> bool,
     /// How long a handler may take until its response begins.
     pub timeout: Duration,
     /// Tells what to do next about a code; every problem of a request says it.
     pub help: fn(Code) -> String,
     /// Makes correlation ids.
     pub ids: Arc<dyn IdSource>,
+    /// Makes request ids.
+    pub request_ids: RequestIds,
     /// Is told of every finished request.
     pub observer: Option<Observer>,
+    /// The headers that make browsers careful.
+    pub headers: Option<SecurityHeaders>,
+    /// The end of the server, of which callers are told.
+    pub drain: Option<Drain>,
+    /// Which web pages of elsewhere may call; nothing for none.
+    pub cors: Option<Cors>,
+    /// How much each caller may ask.
+    pub rate_limit: Option<RateLimit>,
+    /// The largest body; nothing where handlers bound what they read themselves.
+    pub body_limit: Option<BodyLimit>,
+    /// How many requests may be under way.
+    pub load_shed: Option<Arc<LoadShed>>,
+    /// Whether answers are compressed for who accepts it.
+    pub compression: bool,
+}
+
+impl Default for Edge {
+    fn default() -> Self {
+        Self {
+            authenticator: None,
+            local_only: false,
+            is_open: |_| false,
+            is_vital: |_| false,
+            timeout: Duration::from_secs(60),
+            help: |code| format!("look {code} up in the reference of errors"),
+            ids: Arc::new(TimeOrderedIds),
+            request_ids: RequestIds::default(),
+            observer: None,
+            headers: Some(SecurityHeaders::default()),
+            drain: None,
+            cors: None,
+            rate_limit: None,
+            body_limit: None,
+            load_shed: None,
+            compression: true,
+        }
+    }
+}
+
+impl Edge {
+    /// Puts the edge around routes, those of their fallbacks too.
+    pub fn around<S: Clone + Send + Sync + 'static>(self, routes: Router<S>) -> Router<S> {
+        let routes = if self.compression { routes.layer(compression()) } else { routes };
+        routes.layer(from_fn_with_state(Arc::new(self), edge))
+    }
 }
 
 /// A request and its response, as metrics see them.
@@ -62,25 +151,37 @@ impl fmt::Debug for Edge {
     }
 }
 
-/// Handles a request within its correlation id: lets the caller in or not, bounds the time, turns a
-/// panic into a problem, and tells the observer.
-pub async fn edge(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+/// Handles a request within its ids by everything of the edge but compression, which [`Edge::around`] adds.
+pub async fn edge(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let correlation = Correlation::of(request.headers(), &*edge.ids);
-    let header = correlation.to_header();
-    let method = request.method().clone();
+    let correlated = correlation.to_header();
+    let id = edge.request_ids.of(request.headers());
+    let identified = id.to_header();
+    let (method, version) = (request.method().clone(), request.version());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map(MatchedPath::as_str);
-    let span = tracing::info_span!("request", correlation = correlation.as_str(), %method, route);
+    let span = tracing::info_span!(
+        "request",
+        correlation = correlation.as_str(),
+        request_id = id.as_str(),
+        %method,
+        route
+    );
+    request.extensions_mut().insert(id);
 
-    let inner = async {
-        let handled = AssertUnwindSafe(within(&edge, request, next)).catch_unwind().await;
-        handled.unwrap_or_else(|_| panicked().into_response())
-    };
-    let told = HELP.scope(edge.help, inner.instrument(span.clone()));
+    let told = HELP.scope(edge.help, within(&edge, request, next).instrument(span.clone()));
     let mut response = correlation.scope(told).await;
-    if let Some(header) = header {
-        response.headers_mut().insert(Correlation::HEADER, header);
+    let headers = response.headers_mut();
+    headers.insert(RequestId::HEADER, identified);
+    if let Some(correlated) = correlated {
+        headers.insert(Correlation::HEADER, correlated);
+    }
+    if let Some(secure) = &edge.headers {
+        secure.put(headers);
+    }
+    if let Some(drain) = &edge.drain {
+        drain.mark(version, &mut response);
     }
     let exchange =
         Exchange { method: &method, route, status: response.status().as_u16(), took: started.elapsed() };
@@ -93,28 +194,70 @@ pub async fn edge(State(edge): State<Arc<Edge>>, request: Request, next: Next) -
     response
 }
 
-async fn within(edge: &Edge, mut request: Request, next: Next) -> Response {
-    if let Err(refused) = origin::check(request.headers(), request.uri(), edge.local_only) {
+/// Answers browsers that ask what their pages may do, and anything else so that they can read it.
+async fn within(edge: &Edge, request: Request, next: Next) -> Response {
+    let Some(cors) = &edge.cors else { return caught(admitted(edge, request, next)).await };
+    if let Some(answer) = cors.preflight(&request) {
+        return answer;
+    }
+    let origin = cors.origin(request.headers());
+    let mut response = caught(admitted(edge, request, next)).await;
+    cors.mark(origin.as_ref(), &mut response);
+    response
+}
+
+/// Lets the caller in or not, and as often as it may. Who guesses tokens is limited by address.
+async fn admitted(edge: &Edge, mut request: Request, next: Next) -> Response {
+    let from = origin::check(request.headers(), request.uri(), edge.local_only, edge.cors.as_ref());
+    if let Err(refused) = from {
         return refused.into_response();
     }
-    if let Some(authenticator) = &edge.authenticator
-        && !(edge.is_open)(request.uri().path())
-    {
-        let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        match authenticator.authenticate(header.and_then(bearer)) {
-            Ok(caller) => {
-                request.extensions_mut().insert(caller);
-            }
-            Err(reason) => {
-                let problem = Problem::new(ErrorKind::Denied, Code::Unauthorized, reason.to_string());
-                return Failure::from(problem).into_response();
+    let unknown = authenticate(edge, &mut request).err();
+    let is_vital = (edge.is_vital)(request.uri().path());
+    let allowance = match &edge.rate_limit {
+        Some(limit) if !is_vital || unknown.is_some() => {
+            let asked = limit.asked(&request);
+            match limit.take(&asked).await {
+                Ok(allowance) => allowance,
+                Err(refused) => return refused,
             }
         }
+        _ => Allowance::default(),
+    };
+    let mut response = match unknown {
+        Some(refused) => refused.into_response(),
+        None => bounded(edge, request, next, is_vital).await,
+    };
+    allowance.put(&mut response);
+    response
+}
+
+fn authenticate(edge: &Edge, request: &mut Request) -> Result<(), Failure> {
+    let Some(authenticator) = &edge.authenticator else { return Ok(()) };
+    if (edge.is_open)(request.uri().path()) {
+        return Ok(());
     }
-    let writes = *request.method() != Method::GET;
-    match tokio::time::timeout(edge.timeout, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => timed_out(edge.timeout, writes).into_response(),
+    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let caller = authenticator
+        .authenticate(header.and_then(bearer))
+        .map_err(|reason| Problem::new(ErrorKind::Denied, Code::Unauthorized, reason.to_string()))?;
+    request.extensions_mut().insert(caller);
+    Ok(())
+}
+
+/// Has the request handled within its size, its time and its place.
+async fn bounded(edge: &Edge, request: Request, next: Next, is_vital: bool) -> Response {
+    let request = match edge.body_limit {
+        Some(limit) => match limit.bound(request) {
+            Ok(request) => request,
+            Err(refused) => return refused.into_response(),
+        },
+        None => request,
+    };
+    let shed = edge.load_shed.as_deref().filter(|_| !is_vital);
+    match TimeLimit::new(edge.timeout).begin(request.headers()) {
+        Ok(time) => time.answer(request, next, shed).await,
+        Err(refused) => refused.into_response(),
     }
 }
 
@@ -124,35 +267,16 @@ pub fn bearer(header: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Says that the answer took too long; after a write nobody knows what became of it.
-fn timed_out(timeout: Duration, writes: bool) -> Failure {
-    let seconds = timeout.as_secs();
-    let (code, detail) = if writes {
-        let what = "nobody knows what became of it; send it again with the same ids";
-        (Code::Indeterminate, format!("the request was not answered within {seconds} s, and {what}"))
-    } else {
-        (Code::Unreachable, format!("the request was not answered within {seconds} s; ask again, for less"))
-    };
-    Problem::new(ErrorKind::TimedOut, code, detail).into()
-}
-
-fn panicked() -> Failure {
-    let detail = "the server failed inside; its log has the details under this correlation id";
-    Problem::new(ErrorKind::Internal, Code::Internal, detail).into()
-}
-
 #[cfg(test)]
 mod tests {
-    use axum::Router;
     use axum::body::Body;
     use axum::http::StatusCode;
-    use axum::middleware::from_fn_with_state;
     use axum::routing::get;
-    use ledgerstone_core::TimeOrderedIds;
     use tower::ServiceExt as _;
 
     use super::*;
-    use crate::authenticator::StaticToken;
+    use crate::authenticator::{Caller, StaticToken, Unauthenticated};
+    use crate::server::cors::CorsOptions;
 
     const TOKEN: &str = "0123456789abcdef";
 
@@ -171,8 +295,7 @@ mod tests {
             is_open: |path| path == "/open",
             timeout: Duration::from_millis(20),
             help: |code| format!("look up {code}"),
-            ids: Arc::new(TimeOrderedIds),
-            observer: None,
+            ..Edge::default()
         };
         Router::new()
             .route("/open", get(|| async { "open" }))
@@ -214,5 +337,95 @@ mod tests {
             assert_eq!((answered, problem.code.as_str()), (status, code));
             assert_eq!(problem.correlation.as_deref(), Some("c-1"));
         }
+    }
+
+    #[derive(Debug)]
+    struct Everything;
+
+    impl Authenticator for Everything {
+        fn authenticate(&self, token: Option<&str>) -> Result<Caller, Unauthenticated> {
+            token.map(|name| Caller { name: name.into() }).ok_or(Unauthenticated::Missing)
+        }
+    }
+
+    /// An edge with every part that refuses, over a handler that waits.
+    fn guarded() -> (Router, Arc<LoadShed>) {
+        let shed = Arc::new(LoadShed::new(1, 0));
+        let options =
+            CorsOptions { origins: vec!["https://shop.example".to_owned()], ..CorsOptions::default() };
+        let edge = Edge {
+            authenticator: Some(Arc::new(Everything)),
+            is_open: |path| path == "/health",
+            is_vital: |path| path == "/health",
+            cors: Some(Cors::new(&options).expect("options")),
+            body_limit: Some(BodyLimit::new(5)),
+            load_shed: Some(Arc::clone(&shed)),
+            drain: Some(Drain::new(Duration::ZERO, Duration::ZERO)),
+            ..Edge::default()
+        };
+        let routes = Router::new()
+            .route("/health", get(|| async { "well" }))
+            .route("/work", get(|| async { "done" }).post(|| async { "done" }))
+            .route("/broken", get(broken));
+        (edge.around(routes), shed)
+    }
+
+    async fn asked(app: &Router, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+        let mut request = Request::builder().method(method).uri(path).header("host", "ledger.example");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        app.clone().oneshot(request.body(Body::empty()).expect("a request")).await.expect("answers")
+    }
+
+    #[tokio::test]
+    async fn every_answer_has_its_ids_and_can_be_read_by_the_pages_that_may() {
+        let (app, shed) = guarded();
+        let page = ("origin", "https://shop.example");
+        let token = ("authorization", "Bearer ada");
+        let _taken = shed.enter().await.expect("a place");
+        for (method, path, headers, status) in [
+            ("OPTIONS", "/work", &[page, ("access-control-request-method", "GET")][..], 204),
+            ("GET", "/work", &[page], 401),
+            ("GET", "/work", &[page, token], 503),
+            ("POST", "/work", &[page, token, ("content-length", "6")], 413),
+            ("GET", "/work", &[page, token, ("x-ledgerstone-deadline-ms", "0")], 504),
+            ("GET", "/nowhere", &[page, token], 503),
+            ("GET", "/health", &[page], 200),
+        ] {
+            let answer = asked(&app, method, path, headers).await;
+            let given = answer.headers();
+            assert_eq!(answer.status(), status, "{method} {path} {headers:?}");
+            assert_eq!(given["access-control-allow-origin"], "https://shop.example", "{path}");
+            assert!(
+                given.contains_key(RequestId::HEADER) && given.contains_key(Correlation::HEADER),
+                "{path}"
+            );
+            assert_eq!(given["x-content-type-options"], "nosniff", "{path}");
+        }
+        assert_eq!(
+            asked(&app, "GET", "/work", &[("origin", "https://evil.example"), token]).await.status(),
+            403
+        );
+        assert_eq!(shed.in_flight(), 1, "nothing of what was refused holds a place");
+    }
+
+    #[tokio::test]
+    async fn a_panic_gives_its_place_back() {
+        let (app, shed) = guarded();
+        assert_eq!(asked(&app, "GET", "/broken", &[("authorization", "Bearer ada")]).await.status(), 500);
+        assert_eq!(shed.in_flight(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_made_again_has_another_request_id_under_the_same_correlation() {
+        let (app, _) = guarded();
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            let answer = asked(&app, "GET", "/health", &[("x-correlation-id", "order-7")]).await;
+            assert_eq!(answer.headers()[Correlation::HEADER], "order-7");
+            ids.push(answer.headers()[RequestId::HEADER].clone());
+        }
+        assert_ne!(ids[0], ids[1]);
     }
 }

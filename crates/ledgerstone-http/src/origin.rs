@@ -7,10 +7,17 @@ use axum::http::{HeaderMap, HeaderValue, Uri};
 use ledgerstone_core::{Code, ErrorKind, Problem};
 
 use crate::problem::Failure;
+use crate::server::cors::Cors;
 
 /// Refuses a request that a web page of another origin sent and, where `local_only`, one that names
-/// this server by anything but a loopback name, as a page does after DNS rebinding.
-pub(crate) fn check(headers: &HeaderMap, uri: &Uri, local_only: bool) -> Result<(), Failure> {
+/// this server by anything but a loopback name, as a page does after DNS rebinding. Pages of the origins that
+/// `cors` allows are let in.
+pub(crate) fn check(
+    headers: &HeaderMap,
+    uri: &Uri,
+    local_only: bool,
+    cors: Option<&Cors>,
+) -> Result<(), Failure> {
     let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_ascii_lowercase();
     let mut hosts: Vec<String> = headers.get_all(HOST).iter().map(text).collect();
     if hosts.is_empty() {
@@ -22,7 +29,8 @@ pub(crate) fn check(headers: &HeaderMap, uri: &Uri, local_only: bool) -> Result<
         return Err(denied(detail));
     }
     for origin in headers.get_all(ORIGIN).iter().map(text) {
-        if !hosts.iter().any(|host| is_same(&origin, host)) {
+        let is_allowed = || cors.is_some_and(|cors| cors.allows(&origin));
+        if !hosts.iter().any(|host| is_same(&origin, host)) && !is_allowed() {
             let detail = "the request comes from a web page of another origin; \
                 call this server from its own pages or from a program that sends no origin header";
             return Err(denied(detail));
@@ -76,7 +84,7 @@ mod tests {
         if let Some(origin) = origin {
             headers.insert(ORIGIN, HeaderValue::from_static(origin));
         }
-        check(&headers, &Uri::from_static("/"), local_only).is_ok()
+        check(&headers, &Uri::from_static("/"), local_only, None).is_ok()
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! Failures as HTTP responses: problem documents with the status that belongs to them.
 
+use std::time::Duration;
+
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use ledgerstone_core::{BackendError, Code, DocumentStoreError, EventStoreError, InvalidName, Problem};
+use serde_json::Value;
 
 use crate::correlation::Correlation;
 
@@ -15,6 +18,9 @@ tokio::task_local! {
 /// How long a caller should wait before it asks a server again that cannot answer now.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
+/// The member of a document that says in milliseconds when to ask again.
+const RETRY_AFTER_MEMBER: &str = "retry_after_ms";
+
 /// A handler's failure: it answers the request with a problem document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failure(Box<Problem>);
@@ -23,6 +29,14 @@ impl Failure {
     /// Returns the document.
     pub fn problem(&self) -> &Problem {
         &self.0
+    }
+
+    /// Says when the caller may ask again: in the document, and as `Retry-After` in whole seconds.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        self.0.members.insert(RETRY_AFTER_MEMBER.to_owned(), millis.into());
+        self
     }
 }
 
@@ -46,7 +60,11 @@ impl From<DocumentStoreError> for Failure {
 
 impl From<BackendError> for Failure {
     fn from(error: BackendError) -> Self {
-        Problem::from(&error).into()
+        let failure = Self::from(Problem::from(&error));
+        match error.retry_after() {
+            Some(wait) => failure.retry_after(wait),
+            None => failure,
+        }
     }
 }
 
@@ -86,7 +104,9 @@ impl IntoResponse for Failure {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-                headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+                let millis = problem.members.get(RETRY_AFTER_MEMBER).and_then(Value::as_u64);
+                let seconds = millis.map(|millis| HeaderValue::from(millis.div_ceil(1_000).max(1)));
+                headers.insert(RETRY_AFTER, seconds.unwrap_or(RETRY_AFTER_SECONDS));
             }
             _ => {}
         }
@@ -116,5 +136,8 @@ mod tests {
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(response.headers().contains_key(RETRY_AFTER));
         assert_eq!(response.headers()[CONTENT_TYPE], Problem::MEDIA_TYPE);
+        let error = BackendError::new(ErrorKind::Throttled, "test", "read", "ask for less");
+        let response = Failure::from(error.with_retry_after(Duration::from_millis(4_200))).into_response();
+        assert_eq!(response.headers()[RETRY_AFTER], "5");
     }
 }
