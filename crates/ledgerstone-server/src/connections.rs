@@ -3,9 +3,11 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
+use axum::extract::ConnectInfo;
 use axum::http::{Request, Response};
 use hyper::body::{Body, Incoming};
 
@@ -35,9 +37,18 @@ const GRPC_CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Speaks {
     /// HTTP/1 or HTTP/2, as the caller begins.
-    Http,
+    Http {
+        /// Whether each request knows its caller's address.
+        tells_addresses: bool,
+    },
     /// HTTP/2 with many calls at a time.
     Grpc,
+}
+
+impl Speaks {
+    fn tells_addresses(self) -> bool {
+        matches!(self, Self::Http { tells_addresses: true })
+    }
 }
 
 /// Answers requests, and is cheap to clone for each connection.
@@ -97,13 +108,14 @@ pub(crate) async fn accept<S>(
             () = ending.cancelled() => break,
             Some(_) = open.join_next() => {}
             accepted = listener.accept(), if open.len() < limits.connections => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, caller)) => {
+                    let caller = speaks.tells_addresses().then_some(ConnectInfo(caller));
                     let place = lanes.place();
                     let (builder, service, ending) = (builder.clone(), service.clone(), ending.clone());
                     let runtime = place.runtime.clone();
                     let connection = async move {
                         let _place = place;
-                        keep(builder, stream, service, limits.header_timeout, ending).await;
+                        keep(builder, stream, caller, service, limits.header_timeout, ending).await;
                     };
                     open.spawn_on(connection, &runtime);
                 }
@@ -125,7 +137,7 @@ fn builder(speaks: Speaks, limits: ConnectionLimits) -> Builder<TokioExecutor> {
     let mut http2 = builder.http2();
     http2.timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(KEEP_ALIVE);
     match speaks {
-        Speaks::Http => builder,
+        Speaks::Http { .. } => builder,
         Speaks::Grpc => {
             http2
                 .max_concurrent_streams(GRPC_CALLS)
@@ -142,6 +154,7 @@ fn builder(speaks: Speaks, limits: ConnectionLimits) -> Builder<TokioExecutor> {
 async fn keep<S>(
     builder: Builder<TokioExecutor>,
     stream: TcpStream,
+    caller: Option<ConnectInfo<SocketAddr>>,
     service: S,
     header_timeout: Duration,
     ending: CancellationToken,
@@ -156,8 +169,11 @@ async fn keep<S>(
     };
     let begun = CancellationToken::new();
     let asked = begun.clone();
-    let service = service.map_request(move |request: Request<Incoming>| {
+    let service = service.map_request(move |mut request: Request<Incoming>| {
         asked.cancel();
+        if let Some(caller) = caller {
+            request.extensions_mut().insert(caller);
+        }
         request
     });
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::body::Body;
-use axum::http::Request;
-use ledgerstone::core::{BackendError, Code, ErrorKind};
-use ledgerstone::http::{Authenticator, Edge, Exchange};
+use axum::http::{HeaderValue, Request};
+use ledgerstone::core::{BackendError, Code, ErrorKind, RateLimiter};
+use ledgerstone::http::{
+    Authenticator, Cors, Drain, Edge, Exchange, LoadShed, RateLimit, RequestIds, SecurityHeaders,
+};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +45,14 @@ pub struct ServeOptions {
     pub connections: ConnectionLimits,
     /// How long a request may take until its response begins.
     pub request_timeout: Duration,
+    /// How often each caller may ask over HTTP; nothing for as often as it likes.
+    pub rate_limiter: Option<Arc<dyn RateLimiter>>,
+    /// How many requests may be under way over HTTP; nothing for any number.
+    pub load: Option<LoadLimits>,
+    /// Which web pages of elsewhere may call; nothing for none.
+    pub cors: Option<Cors>,
+    /// Whether large answers are compressed for who accepts it.
+    pub compression: bool,
     /// How long to go on serving as unready, so that balancers look elsewhere before connections are refused.
     pub drain_delay: Duration,
     /// How long requests under way may take to finish after that.
@@ -51,6 +61,21 @@ pub struct ServeOptions {
     pub project: bool,
     /// When the store is scavenged.
     pub scavenge: ScavengeSettings,
+}
+
+/// Up to how many requests are handled at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadLimits {
+    /// How many may be under way until their responses begin.
+    pub in_flight: usize,
+    /// How many may wait for that, and not for long.
+    pub queue: usize,
+}
+
+impl Default for LoadLimits {
+    fn default() -> Self {
+        Self { in_flight: 1_024, queue: 256 }
+    }
 }
 
 impl Default for ServeOptions {
@@ -63,6 +88,10 @@ impl Default for ServeOptions {
             system_appends: false,
             connections: ConnectionLimits::default(),
             request_timeout: Duration::from_secs(60),
+            rate_limiter: None,
+            load: Some(LoadLimits::default()),
+            cors: None,
+            compression: true,
             drain_delay: Duration::from_millis(500),
             drain_deadline: Duration::from_secs(20),
             project: true,
@@ -170,19 +199,12 @@ impl Server {
         let stopping = CancellationToken::new();
         let background = Background::start(&api, &options, &stopping);
         let mut server = tokio::spawn(answer(api.clone(), http, umadb, options.clone()));
-
-        tokio::select! {
-            () = shutdown => {}
-            ended = &mut server => {
-                background.stop(&stopping).await;
-                return ended.context("the server broke");
-            }
-        }
-        tracing::info!("draining");
-        api.draining.cancel();
-        tokio::time::sleep(options.drain_delay).await;
-        api.ending.cancel();
-        if tokio::time::timeout(options.drain_deadline, &mut server).await.is_err() {
+        let stop = async {
+            shutdown.await;
+            tracing::info!("draining");
+        };
+        let ended = drain(&api, &options).run(stop, &mut server).await;
+        if ended.is_none() {
             tracing::warn!(
                 seconds = options.drain_deadline.as_secs(),
                 "requests were cut off at the drain deadline"
@@ -190,6 +212,7 @@ impl Server {
             server.abort();
         }
         background.stop(&stopping).await;
+        ended.transpose().context("the server broke")?;
         tracing::info!("stopped");
         Ok(())
     }
@@ -200,7 +223,9 @@ async fn answer(api: Api, http: Taken, umadb: Option<(Taken, Lanes)>, options: S
     let (connections, ending) = (options.connections, &api.ending);
     let routes = router(&api, edge(&api, &options)).map_request(|request: Request<_>| request.map(Body::new));
     tracing::info!(address = %http.address, "serving");
-    let over_http = accept(http.listener, Speaks::Http, Lanes::shared(), routes, connections, ending.clone());
+    // The rate of a caller whom nobody let in by name is that of its address.
+    let speaks = Speaks::Http { tells_addresses: options.rate_limiter.is_some() };
+    let over_http = accept(http.listener, speaks, Lanes::shared(), routes, connections, ending.clone());
     let to_umadb_clients = async {
         let Some((Taken { listener, address }, lanes)) = umadb else { return };
         let service = UmaDb::new(api.clone(), options.authenticator.clone(), options.request_timeout);
@@ -242,6 +267,20 @@ impl Background {
     }
 }
 
+/// What the pages of this server may load: nothing but their own style.
+const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+);
+
+fn drain(api: &Api, options: &ServeOptions) -> Drain {
+    Drain {
+        unready: api.draining.clone(),
+        closing: api.ending.clone(),
+        delay: options.drain_delay,
+        deadline: options.drain_deadline,
+    }
+}
+
 fn edge(api: &Api, options: &ServeOptions) -> Edge {
     let observed = api.clone();
     Edge {
@@ -252,10 +291,20 @@ fn edge(api: &Api, options: &ServeOptions) -> Edge {
                 || path.starts_with("/health/")
                 || path.starts_with("/errors/")
         },
+        is_vital: |path| path == "/metrics" || path.starts_with("/health/"),
         timeout: options.request_timeout,
         help: error_pages::help,
         ids: Arc::clone(&api.app.ids),
+        request_ids: RequestIds::new(&*api.app.ids),
         observer: Some(Arc::new(move |exchange: &Exchange<'_>| observed.metrics.answered(exchange))),
+        headers: Some(SecurityHeaders { page_policy: PAGE_POLICY, ..SecurityHeaders::default() }),
+        drain: Some(drain(api, options)),
+        cors: options.cors.clone(),
+        rate_limit: options.rate_limiter.clone().map(RateLimit::new),
+        // Handlers bound what they read, unpacked, by `ApiLimits::body_bytes`.
+        body_limit: None,
+        load_shed: options.load.map(|load| Arc::new(LoadShed::new(load.in_flight, load.queue))),
+        compression: options.compression,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Defaults < `ledgerstone.toml` < `ledgerstone.<profile>.toml` < environment < flags.
 
+mod contradiction;
 mod key;
 mod layer;
 mod secret;
@@ -11,7 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ledgerstone::core::{Locator, Tenant};
+use ledgerstone::core::{Locator, RateRule, Tenant};
 
 use self::key::{KEYS, Key};
 use self::layer::Given;
@@ -58,8 +59,24 @@ pub struct ServerSettings {
     pub connections: usize,
     /// How long the head of a request may take to arrive.
     pub header_timeout: Duration,
-    /// How long requests under way may take once the server has been told to stop.
+    /// How long the server goes on as unready once it has been told to stop.
+    pub drain_delay: Duration,
+    /// How long requests under way may take after that.
     pub drain: Duration,
+    /// How long a request may take until its response begins.
+    pub timeout: Duration,
+    /// How often each caller may ask; nothing for as often as it likes.
+    pub rate_limit: Vec<RateRule>,
+    /// How many requests may be under way at a time; nothing for any number.
+    pub max_in_flight: Option<usize>,
+    /// How many requests may wait for a place.
+    pub queue: usize,
+    /// Which web pages of elsewhere may call.
+    pub cors_origins: Vec<String>,
+    /// Whether their browsers may send what they keep for this server.
+    pub cors_credentials: bool,
+    /// Whether large answers are compressed.
+    pub compression: bool,
 }
 
 /// When a server scavenges its store, and how.
@@ -130,7 +147,15 @@ impl Default for Settings {
                 system_appends: false,
                 connections: 1_024,
                 header_timeout: Duration::from_secs(10),
+                drain_delay: Duration::from_millis(500),
                 drain: Duration::from_secs(20),
+                timeout: Duration::from_secs(60),
+                rate_limit: Vec::new(),
+                max_in_flight: Some(1_024),
+                queue: 256,
+                cors_origins: Vec::new(),
+                cors_credentials: false,
+                compression: true,
             },
             scavenge: ScavengeSettings::default(),
             log: LogSettings { filter: "info".to_owned(), format: LogFormat::Text },
@@ -172,6 +197,7 @@ impl Settings {
             origin: Origin::Flag(flag),
         });
         settings.apply(flags.collect())?;
+        settings.check()?;
         Ok(settings)
     }
 

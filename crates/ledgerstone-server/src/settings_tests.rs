@@ -132,3 +132,53 @@ fn the_bounds_of_connections_are_read_and_have_limits_themselves() {
     assert!(refused("[server]\nheader_seconds = 0\n", &[]).contains("from 1 to"));
     assert!(refused("[server]\nsystem_appends = 1\n", &[]).contains("true or false"));
 }
+
+#[test]
+fn the_edge_is_set_and_off_where_nothing_is_said() {
+    let server = load("", &[], &Overrides::default()).expect("settings").server;
+    assert!(server.rate_limit.is_empty() && server.cors().expect("valid").is_none() && server.compression);
+    let file = "[server]\nrate_limit = \"200/s, 100000/d\"\nmax_in_flight = 7\nqueue = 3\ntimeout_seconds = 9\n\
+        drain_delay_seconds = 2\ncors_origins = \"https://a.example, http://localhost:3000\"\ncompression = false\n";
+    let server = load(file, &[], &Overrides::default()).expect("settings").server;
+    let rules: Vec<_> = server.rate_limit.iter().map(|rule| (rule.limit, rule.per.as_secs())).collect();
+    assert_eq!(rules, [(200, 1), (100_000, 86_400)]);
+    assert_eq!((server.max_in_flight, server.queue, server.timeout.as_secs()), (Some(7), 3, 9));
+    assert_eq!((server.drain_delay.as_secs(), server.compression), (2, false));
+    let cors = server.cors().expect("valid").expect("origins");
+    assert!(cors.allows("https://a.example") && !cors.allows("https://b.example"));
+    let variable = [("LEDGERSTONE__SERVER__MAX_IN_FLIGHT", "off")];
+    assert_eq!(load("", &variable, &Overrides::default()).expect("settings").server.max_in_flight, None);
+}
+
+#[test]
+fn what_contradicts_itself_is_refused_with_the_reason() {
+    let token = "token = \"0123456789abcdef\"\n";
+    for (file, expected) in [
+        (
+            "cors_origins = \"*\"\n".to_owned(),
+            "line 2: server.cors_origins cannot be \"*\": without server.token",
+        ),
+        (
+            format!("{token}cors_origins = \"*\"\ncors_credentials = true\n"),
+            "cannot be used with credentials",
+        ),
+        ("cors_origins = \"shop.example\"\n".to_owned(), "\"shop.example\" is no origin"),
+        ("cors_origins = \"https://a.example,\"\n".to_owned(), "it must be origins such as"),
+        ("cors_credentials = true\n".to_owned(), "no page of elsewhere may call"),
+        (
+            "max_in_flight = \"off\"\nqueue = 9\n".to_owned(),
+            "nothing waits while server.max_in_flight is off",
+        ),
+        ("max_in_flight = 0\n".to_owned(), "from 1 to 1000000, or off"),
+        ("rate_limit = \"many\"\n".to_owned(), "such as 200/s, 100000/d"),
+        ("rate_limit = \"200/s, 300/s\"\n".to_owned(), "two rules are called"),
+        ("rate_limit = \"200/s, 100/m\"\n".to_owned(), "200/s never refuses anything beside 100/m"),
+        ("rate_limit = \"1/s, 100000/d\"\n".to_owned(), "100000/d is never reached beside 1/s"),
+        ("timeout_seconds = 0\n".to_owned(), "from 1 to 3600"),
+    ] {
+        let text = refused(&format!("[server]\n{file}"), &[]);
+        assert!(text.contains(expected), "{file}: {text}");
+    }
+    let file = format!("[server]\n{token}cors_origins = \"*\"\n");
+    assert!(load(&file, &[], &Overrides::default()).is_ok());
+}

@@ -12,6 +12,10 @@ mod conformance;
 mod connecting;
 #[path = "it/correlating.rs"]
 mod correlating;
+#[path = "it/draining.rs"]
+mod draining;
+#[path = "it/edge.rs"]
+mod edge;
 #[path = "it/following.rs"]
 mod following;
 #[path = "it/paging.rs"]
@@ -40,6 +44,8 @@ fn main() -> std::process::ExitCode {
     following::add(&mut trials);
     paging::add(&mut trials);
     serving::add(&mut trials);
+    edge::add(&mut trials);
+    draining::add(&mut trials);
     connecting::add(&mut trials);
     correlating::add(&mut trials);
     umadb_clients::add(&mut trials);

@@ -22,7 +22,7 @@
 
 pub use {
     ledgerstone_core as core, ledgerstone_engine as engine, ledgerstone_http as http,
-    ledgerstone_stores as stores,
+    ledgerstone_resilience as resilience, ledgerstone_stores as stores,
 };
 
 pub use ledgerstone_core::domain_events;

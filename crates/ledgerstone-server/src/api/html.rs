@@ -48,7 +48,8 @@ pub(crate) async fn reference(uri: Uri) -> Answered {
         "<h1>Reference</h1><p>Drawn from the same table as the routes themselves; the schemas are in \
          <a href=\"/openapi.json\">the OpenAPI document</a>. Failures are \
          <a href=\"/errors\">problem documents with codes</a>. Every path under <code>/v1</code> takes the headers \
-         <code>ledgerstone-tenant</code> and <code>x-correlation-id</code>, and <code>authorization: Bearer …</code> \
+         <code>ledgerstone-tenant</code>, <code>x-correlation-id</code> and <code>x-ledgerstone-deadline-ms</code> (how \
+         long the caller still waits), and <code>authorization: Bearer …</code> \
          where the server has a token. A body may be packed with <code>content-encoding: gzip</code>.</p>",
     );
     for route in ROUTES {

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use axum::http::Uri;
+use ledgerstone::resilience::DEADLINE_HEADER;
 use serde_json::{Map, Value, json};
 
 use crate::api::answer::{Answered, with_type};
@@ -60,6 +61,10 @@ fn operation(route: &Route) -> Value {
         parameters.push(header(
             "x-correlation-id",
             "the id under which the request is logged; comes back in the answer",
+        ));
+        parameters.push(header(
+            DEADLINE_HEADER,
+            "how many milliseconds the caller still waits; what cannot be answered by then is not begun",
         ));
     }
     if route.path == "/v1/append" || route.path == "/v1/streams/{stream}" && route.method == "POST" {

@@ -1,16 +1,11 @@
 //! The table of routes: what is mounted, and what is told of it.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::State;
 use axum::http::{Method, Uri};
-use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, post, put};
 use ledgerstone::core::{Code, ErrorKind, Problem, nearest};
-use ledgerstone::http::{Edge, Failure, edge};
-use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
-use tower_http::compression::{CompressionLayer, CompressionLevel};
+use ledgerstone::http::{Edge, Failure};
 
 use crate::api::route::Answer::{Events, Json, Other};
 use crate::api::route::{Answer, Parameter, Route};
@@ -128,21 +123,8 @@ pub fn router(api: &Api, options: Edge) -> Router {
     for route in ROUTES {
         router = router.route(route.path, (route.handler)());
     }
-    router
-        .method_not_allowed_fallback(unknown_method)
-        .fallback(unknown_path)
-        .layer(compression())
-        .layer(from_fn_with_state(Arc::new(options), edge))
-        .with_state(api.clone())
-}
-
-/// The smallest answer in bytes that is compressed; a smaller one fits into a packet as it is.
-const COMPRESSED_FROM: u64 = 1_024;
-
-/// Compresses answers for callers that accept it, but not streams of events, which must not wait in a buffer.
-fn compression() -> CompressionLayer<impl tower_http::compression::Predicate> {
-    let worthwhile = SizeAbove::new(COMPRESSED_FROM).and(NotForContentType::SSE);
-    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(worthwhile)
+    let router = router.method_not_allowed_fallback(unknown_method).fallback(unknown_path);
+    options.around(router).with_state(api.clone())
 }
 
 async fn unknown_path(uri: Uri) -> Failure {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use clap::Args;
-use ledgerstone::core::{Code, ErrorKind};
+use ledgerstone::core::{Code, ErrorKind, RateLimiter, RateRule, SystemClock};
 use ledgerstone::http::{Authenticator, StaticToken};
+use ledgerstone::resilience::LocalRateLimiter;
 use serde_json::json;
 
 use super::Session;
@@ -13,8 +14,8 @@ use crate::compose::{app, open_own};
 use crate::connections::ConnectionLimits;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::serve::{Listening, ServeOptions, stop_signal};
-use crate::telemetry::init_logs;
+use crate::serve::{Listening, LoadLimits, ServeOptions, stop_signal};
+use crate::telemetry::{self, init_logs};
 
 /// Serve the store over HTTP, and to clients of UmaDB if told so, and keep read models up to date.
 #[derive(Debug, Args)]
@@ -51,6 +52,7 @@ impl Serve {
             }
             None => None,
         };
+        let queue = settings.server.queue;
         let options = ServeOptions {
             listen: settings.server.listen,
             umadb: settings.server.umadb,
@@ -61,6 +63,12 @@ impl Serve {
                 connections: settings.server.connections,
                 header_timeout: settings.server.header_timeout,
             },
+            request_timeout: settings.server.timeout,
+            rate_limiter: rate_limiter(&settings.server.rate_limit)?,
+            load: settings.server.max_in_flight.map(|in_flight| LoadLimits { in_flight, queue }),
+            cors: settings.server.cors().map_err(|reason| invalid(reason.to_string()))?,
+            compression: settings.server.compression,
+            drain_delay: settings.server.drain_delay,
             drain_deadline: settings.server.drain,
             project: !self.no_projections,
             scavenge: settings.scavenge,
@@ -92,4 +100,18 @@ impl Serve {
         served?;
         Ok(Exit::Done)
     }
+}
+
+/// Makes the limiter of these rules; nothing for no rules.
+fn rate_limiter(rules: &[RateRule]) -> Result<Option<Arc<dyn RateLimiter>>, Failure> {
+    if rules.is_empty() {
+        return Ok(None);
+    }
+    // What is counted is collected from the limiter's beginning.
+    telemetry::prometheus();
+    let clock = Arc::new(SystemClock::new());
+    let limiter = LocalRateLimiter::new("server", rules, clock).map_err(|error| {
+        Failure::new(ErrorKind::Misconfigured, Code::Configuration, format!("server.rate_limit: {error}"))
+    })?;
+    Ok(Some(Arc::new(limiter)))
 }

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ledgerstone::core::{Locator, Tenant};
+use ledgerstone::core::{Locator, RateRule, Tenant};
+use ledgerstone::resilience::parse_rate_rule;
 
 use super::{Secret, Settings};
 use crate::duration_text::parse_duration;
@@ -89,6 +90,66 @@ pub(super) const KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "server.drain_delay_seconds",
+        expects: "a number of seconds from 0 to 3600",
+        secret: false,
+        set: |settings, text| {
+            let seconds: u64 = number(text, 0, 3600)?;
+            settings.server.drain_delay = Duration::from_secs(seconds);
+            Some(())
+        },
+    },
+    Key {
+        name: "server.timeout_seconds",
+        expects: "a number of seconds from 1 to 3600",
+        secret: false,
+        set: |settings, text| {
+            let seconds: u64 = number(text, 1, 3600)?;
+            settings.server.timeout = Duration::from_secs(seconds);
+            Some(())
+        },
+    },
+    Key {
+        name: "server.rate_limit",
+        expects: "one rule or several such as 200/s, 100000/d; or off",
+        secret: false,
+        set: |settings, text| rates(text).map(|rules| settings.server.rate_limit = rules),
+    },
+    Key {
+        name: "server.max_in_flight",
+        expects: "a number of requests from 1 to 1000000, or off",
+        secret: false,
+        set: |settings, text| {
+            let most = || number(text, 1, 1_000_000).map(Some);
+            settings.server.max_in_flight = if text == "off" { None } else { most()? };
+            Some(())
+        },
+    },
+    Key {
+        name: "server.queue",
+        expects: "a number of requests from 0 to 1000000",
+        secret: false,
+        set: |settings, text| number(text, 0, 1_000_000).map(|queue| settings.server.queue = queue),
+    },
+    Key {
+        name: "server.cors_origins",
+        expects: "origins such as https://shop.example, https://desk.example; or * for every one; or off",
+        secret: false,
+        set: |settings, text| origins(text).map(|origins| settings.server.cors_origins = origins),
+    },
+    Key {
+        name: "server.cors_credentials",
+        expects: "true or false",
+        secret: false,
+        set: |settings, text| text.parse().ok().map(|may| settings.server.cors_credentials = may),
+    },
+    Key {
+        name: "server.compression",
+        expects: "true or false",
+        secret: false,
+        set: |settings, text| text.parse().ok().map(|may| settings.server.compression = may),
+    },
+    Key {
         name: "scavenge.every",
         expects: "a span of time from 1s such as 1h or 30m, or off",
         secret: false,
@@ -163,6 +224,22 @@ fn listen(text: &str) -> Option<SocketAddr> {
 fn token(text: &str) -> Option<Secret> {
     let sound = text.len() >= SHORTEST_TOKEN && text.chars().all(|c| c.is_ascii_graphic());
     sound.then(|| Secret::new(text))
+}
+
+fn rates(text: &str) -> Option<Vec<RateRule>> {
+    if text == "off" {
+        return Some(Vec::new());
+    }
+    text.split(',').map(|rule| parse_rate_rule(rule.trim()).ok()).collect()
+}
+
+/// Reads a list; what its origins are is checked with the other keys, so that the reason can be told.
+fn origins(text: &str) -> Option<Vec<String>> {
+    if text == "off" {
+        return Some(Vec::new());
+    }
+    let origins: Vec<_> = text.split(',').map(|origin| origin.trim().to_owned()).collect();
+    origins.iter().all(|origin| !origin.is_empty()).then_some(origins)
 }
 
 fn filter(text: &str) -> Option<String> {

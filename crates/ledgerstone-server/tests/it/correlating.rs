@@ -80,6 +80,8 @@ async fn logged() -> CaseResult {
             ["order-8", "request answered"],
         ])
     );
+    let ids: Vec<_> = of_requests.iter().map(|line| line["span"]["request_id"].as_str()).collect();
+    assert!(ids[0].is_some() && ids[0] != ids[1] && ids[1] == ids[2], "{ids:?}");
     let stray =
         lines.iter().find(|line| line["message"].to_string().contains("request") && line["span"].is_null());
     assert_eq!(stray, None, "a line of a request stands outside of it");
