@@ -18,7 +18,7 @@ pub(crate) fn read(text: &str) -> Option<Duration> {
 /// Writes a span of time in the largest unit that tells it wholly.
 pub(crate) fn show(span: Duration) -> String {
     let millis = span.as_millis();
-    if span.subsec_nanos() % 1_000_000 != 0 || millis == 0 {
+    if !span.subsec_nanos().is_multiple_of(1_000_000) || millis == 0 {
         return if span.is_zero() { "0s".to_owned() } else { format!("{span:?}") };
     }
     let whole = UNITS.iter().rev().find(|(_, unit)| millis.is_multiple_of(u128::from(*unit)));

@@ -29,11 +29,6 @@ impl Default for RetryBudget {
 const RETRY: u64 = 1_000;
 
 impl RetryBudget {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a ratio from 0 to 1 is checked when the policy is built, and a cast saturates besides"
-    )]
     fn deposit(self) -> u64 {
         (self.ratio * RETRY as f64) as u64
     }

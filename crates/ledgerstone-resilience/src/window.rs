@@ -143,7 +143,6 @@ impl SlidingWindow {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the remainder is below ten")]
 fn place(bucket: u128) -> usize {
     (bucket % BUCKETS as u128) as usize
 }

@@ -1,5 +1,7 @@
 //! Policies as callers meet them: in simulated time, before dependencies that fail on purpose.
 
+#![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
 #[path = "it/breaker.rs"]
 mod breaker;
 #[path = "it/cancellation.rs"]
