@@ -7,7 +7,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 
-use crate::error::BackendError;
+use crate::error::{BackendError, ErrorKind};
+
+/// The pieces of a body, in order.
+pub type HttpBody = BoxStream<'static, Result<Bytes, BackendError>>;
 
 /// Sends HTTP requests.
 ///
@@ -18,6 +21,20 @@ use crate::error::BackendError;
 pub trait HttpClient: fmt::Debug + Send + Sync + 'static {
     /// Sends a request and returns the response once its headers are there.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, BackendError>;
+
+    /// Sends a request whose body comes piece by piece, in place of the bytes that it holds.
+    ///
+    /// The pieces are used up, so such a request can be sent once only: a wrapper that repeats requests
+    /// passes this one on as it is. A client that cannot do it says so before anything is sent.
+    async fn send_streaming(
+        &self,
+        request: HttpRequest,
+        body: HttpBody,
+    ) -> Result<HttpResponse, BackendError> {
+        drop((request, body));
+        let message = "this HTTP client sends whole bodies only; collect the pieces first";
+        Err(BackendError::new(ErrorKind::Unsupported, "http", "send a request", message))
+    }
 }
 
 /// An HTTP request.
@@ -37,9 +54,11 @@ pub struct HttpRequest {
 
 impl fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What follows the question mark may hold a key.
+        let url = self.url.split('?').next().unwrap_or_default();
         f.debug_struct("HttpRequest")
             .field("method", &self.method)
-            .field("url", &self.url)
+            .field("url", &url)
             .field("body_bytes", &self.body.len())
             .finish_non_exhaustive()
     }
@@ -52,7 +71,7 @@ pub struct HttpResponse {
     /// Names in lower case, and values.
     pub headers: Vec<(String, String)>,
     /// The body, piece by piece.
-    pub body: BoxStream<'static, Result<Bytes, BackendError>>,
+    pub body: HttpBody,
 }
 
 impl HttpResponse {

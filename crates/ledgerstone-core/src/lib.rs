@@ -65,7 +65,7 @@ pub use error::{BackendError, ErrorKind};
 pub use event::{ContentType, EventData, EventType, SubjectId};
 pub use event_store::{Capabilities, EventStore, EventStoreError, Frames, IdempotenceWindow, LogHead};
 pub use filter::{Filter, OrderBy};
-pub use http_client::{HttpClient, HttpRequest, HttpResponse};
+pub use http_client::{HttpBody, HttpClient, HttpRequest, HttpResponse};
 pub use json::batch::{
     AppendJson, AppendedJson, BatchJson, ConditionJson, MarkChangeJson, MarkJson, RangeJson,
 };

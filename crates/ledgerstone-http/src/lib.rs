@@ -8,10 +8,15 @@ mod middleware;
 mod origin;
 mod problem;
 mod server;
+mod trace_context;
 
 pub use authenticator::{Authenticator, Caller, StaticToken, Unauthenticated};
 pub use body::read_body;
-pub use client::{ClientOptions, ReqwestClient};
+pub use client::{
+    Answer, AnswerStream, Body, BodyKind, ClientCredentials, ClientIdentity, ClientOptions, Credentials,
+    ExplicitProxy, Http, HttpBuilder, HttpCall, HttpError, HttpFault, HttpMethod, OnceOnly, ProxyOptions,
+    Redirects, Replayable, ReqwestClient, Route, SecretIn, TlsOptions, TlsVersion, TrustedRoots,
+};
 pub use correlation::Correlation;
 pub use middleware::{Edge, Exchange, Observer, bearer, edge};
 pub use problem::Failure;
@@ -25,3 +30,4 @@ pub use server::rate_limit::{Allowance, Asked, RateLimit, Unjudged, limit_rate};
 pub use server::request_id::{RequestId, RequestIds};
 pub use server::security_headers::{SecurityHeaders, secure_headers};
 pub use server::time_limit::{RequestTime, TimeLimit, limit_time};
+pub use trace_context::TraceContext;

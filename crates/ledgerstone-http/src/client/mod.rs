@@ -1,0 +1,42 @@
+//! The HTTP client: the port on reqwest, and the typed handle that stands on any such port.
+
+mod answer;
+mod base_url;
+mod client_credentials;
+mod client_options;
+mod credentials;
+mod http;
+mod http_builder;
+mod http_call;
+mod http_error;
+mod http_method;
+mod observation;
+mod prepared;
+mod proxy_options;
+mod redirects;
+mod request_body;
+mod request_failure;
+mod reqwest_client;
+mod response_body;
+mod retry_after;
+mod route;
+mod secret;
+mod server_problem;
+mod tls_options;
+mod token_cache;
+
+pub use answer::{Answer, AnswerStream};
+pub use client_credentials::{ClientCredentials, SecretIn};
+pub use client_options::ClientOptions;
+pub use credentials::Credentials;
+pub use http::Http;
+pub use http_builder::HttpBuilder;
+pub use http_call::HttpCall;
+pub use http_error::{HttpError, HttpFault};
+pub use http_method::HttpMethod;
+pub use proxy_options::{ExplicitProxy, ProxyOptions};
+pub use redirects::Redirects;
+pub use request_body::{Body, BodyKind, OnceOnly, Replayable};
+pub use reqwest_client::ReqwestClient;
+pub use route::Route;
+pub use tls_options::{ClientIdentity, TlsOptions, TlsVersion, TrustedRoots};
