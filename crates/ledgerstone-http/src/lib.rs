@@ -4,6 +4,7 @@ mod authenticator;
 mod body;
 mod client;
 mod correlation;
+mod gateway;
 mod middleware;
 mod origin;
 mod problem;
@@ -18,6 +19,13 @@ pub use client::{
     Redirects, Replayable, ReqwestClient, Route, SecretIn, TlsOptions, TlsVersion, TrustedRoots,
 };
 pub use correlation::Correlation;
+pub use gateway::{
+    Balance, Balancing, ConfiguredEndpoints, DnsResolver, DnsSettings, Endpoint, EndpointReport, Gateway,
+    GatewayCall, HealthSettings, KubernetesResolver, KubernetesSettings, LeastLoaded, LiveEndpoint,
+    OperationSettings, OutlierSettings, PolicySource, Proxy, ProxyBuilder, Resolution, Resolver, RoundRobin,
+    RouteAuth, RouteSettings, Scheme, ServiceReport, ServiceSettings, Services, ServicesBuilder, SrvSettings,
+    Watcher,
+};
 pub use middleware::{Edge, Exchange, Observer, bearer, edge};
 pub use problem::Failure;
 pub use server::body_limit::{BodyLimit, limit_body};

@@ -1,0 +1,158 @@
+//! Sending one request of a call to one endpoint, another at each attempt.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::stream::BoxStream;
+use ledgerstone_core::{BackendError, Code, ErrorKind, HttpClient, HttpRequest, HttpResponse, Retryable};
+use ledgerstone_resilience::{DEADLINE_HEADER, Deadline};
+use parking_lot::Mutex;
+
+use crate::correlation::Correlation;
+use crate::gateway::lease::{Lease, may_be_repeated};
+use crate::gateway::live_endpoint::LiveEndpoint;
+use crate::gateway::service::Service;
+
+/// A request to a service that is ready to be sent, as often as need be.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) service: Arc<Service>,
+    pub(crate) client: Arc<dyn HttpClient>,
+    pub(crate) method: &'static str,
+    /// Path and query.
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Bytes,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) tried: Mutex<Vec<Arc<LiveEndpoint>>>,
+}
+
+impl Outgoing {
+    /// Sends it once; `more` are headers of this attempt.
+    pub(crate) async fn attempt(
+        &self,
+        deadline: Option<Deadline>,
+        more: Option<(String, String)>,
+    ) -> Result<HttpResponse, CallFailure> {
+        let deadline = [deadline, Deadline::current()].into_iter().flatten().min();
+        let tried = self.tried.lock().clone();
+        let mut lease = self.service.choose(&tried).await?;
+        self.tried.lock().push(Arc::clone(lease.endpoint()));
+        let request = self.request(&lease, deadline, more)?;
+        match self.client.send(request).await {
+            Ok(response) => {
+                lease.answer(response.status);
+                let repeat = may_be_repeated(response.status);
+                let response = held_by(lease, response);
+                if repeat { Err(CallFailure::Answered(response)) } else { Ok(response) }
+            }
+            Err(error) => {
+                judge(&mut lease, &error);
+                Err(CallFailure::Failed(error))
+            }
+        }
+    }
+
+    fn request(
+        &self,
+        lease: &Lease,
+        deadline: Option<Deadline>,
+        more: Option<(String, String)>,
+    ) -> Result<HttpRequest, BackendError> {
+        let mut headers = Vec::with_capacity(self.headers.len() + 4);
+        headers.extend(self.service.host_header());
+        headers.extend(self.headers.iter().cloned());
+        headers.extend(more);
+        let has = |name: &str| self.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
+        if let Some(correlation) = Correlation::current()
+            && !has(Correlation::HEADER)
+        {
+            headers.push((Correlation::HEADER.to_owned(), correlation.as_str().to_owned()));
+        }
+        if let Some(deadline) = deadline {
+            if deadline.is_over() {
+                let name = &self.service.name;
+                let message = format!("the time for the call of {name} was over before it was sent");
+                return Err(BackendError::new(ErrorKind::TimedOut, "gateway", "send a request", message)
+                    .with_code(Code::DeadlineExceeded));
+            }
+            headers.push((DEADLINE_HEADER.to_owned(), deadline.to_header()));
+        }
+        let remaining = deadline.map(Deadline::remaining);
+        Ok(HttpRequest {
+            method: self.method,
+            url: self.service.url(lease.endpoint(), &self.target),
+            headers,
+            body: self.body.clone(),
+            timeout: [self.timeout, remaining].into_iter().flatten().min(),
+        })
+    }
+}
+
+/// An error of the request itself says nothing about the endpoint.
+fn judge(lease: &mut Lease, error: &BackendError) {
+    match (error.kind(), error.code()) {
+        (ErrorKind::Unavailable, Code::Unreachable) => lease.fail_to_connect(),
+        (ErrorKind::Unavailable | ErrorKind::TimedOut, _) => lease.fail(),
+        _ => {}
+    }
+}
+
+/// Why an attempt was no success; an answer that asks to come again is one too, and is not lost.
+#[derive(Debug)]
+pub(crate) enum CallFailure {
+    Failed(BackendError),
+    Answered(HttpResponse),
+}
+
+impl From<BackendError> for CallFailure {
+    fn from(error: BackendError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Retryable for CallFailure {
+    fn is_retryable(&self) -> bool {
+        match self {
+            Self::Failed(error) => error.is_retryable(),
+            Self::Answered(_) => true,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Failed(error) => error.retry_after(),
+            Self::Answered(response) => {
+                let seconds = response.header("retry-after")?.trim().parse().ok()?;
+                Some(Duration::from_secs(seconds))
+            }
+        }
+    }
+}
+
+/// Keeps the endpoint counted as busy until the body has ended.
+fn held_by(lease: Lease, response: HttpResponse) -> HttpResponse {
+    let body = Box::pin(Held { body: response.body, lease });
+    HttpResponse { body, ..response }
+}
+
+struct Held {
+    body: BoxStream<'static, Result<Bytes, BackendError>>,
+    lease: Lease,
+}
+
+impl Stream for Held {
+    type Item = Result<Bytes, BackendError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = self.body.as_mut().poll_next(context);
+        if let Poll::Ready(Some(Err(_))) = next {
+            self.lease.fail();
+        }
+        next
+    }
+}

@@ -1,0 +1,194 @@
+//! The connections to services: one pool for each address, so that a new address is seen at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::HOST;
+use axum::http::uri::{PathAndQuery, Scheme};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, Error};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use ledgerstone_core::{BackendError, Code, ErrorKind, Retryable};
+use ledgerstone_resilience::{DEADLINE_HEADER, Deadline};
+use parking_lot::Mutex;
+use tokio::time::timeout;
+
+use crate::gateway::lease::{Lease, may_be_repeated};
+use crate::gateway::live_endpoint::LiveEndpoint;
+use crate::gateway::proxy::bodies::{Download, Upload};
+use crate::gateway::proxy::headers;
+use crate::gateway::service::Service;
+
+const BACKEND: &str = "proxy";
+const PASS: &str = "pass a request on";
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Less than the time after which servers close what is idle, lest a request meets the end.
+const IDLE: Duration = Duration::from_secs(5);
+const IDLE_CONNECTIONS: usize = 256;
+
+/// Sends requests to endpoints.
+#[derive(Debug, Clone)]
+pub(crate) struct Upstream {
+    client: Client<HttpConnector, Upload>,
+}
+
+/// A request on its way to a service, as often as it is sent.
+#[derive(Debug)]
+pub(crate) struct Passing {
+    pub(crate) service: Arc<Service>,
+    pub(crate) method: Method,
+    pub(crate) target: PathAndQuery,
+    pub(crate) timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) tried: Mutex<Vec<Arc<LiveEndpoint>>>,
+}
+
+impl Upstream {
+    pub(crate) fn new() -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .build(connector);
+        Self { client }
+    }
+
+    /// Sends a request to an endpoint that it was not sent to before, if there is one.
+    pub(crate) async fn attempt(
+        &self,
+        passing: &Passing,
+        mut headers: HeaderMap,
+        body: Upload,
+        deadline: Option<Deadline>,
+    ) -> Result<Response<Body>, PassFailure> {
+        let deadline = [deadline, Deadline::current()].into_iter().flatten().min();
+        let tried = passing.tried.lock().clone();
+        let mut lease = passing.service.choose(&tried).await?;
+        passing.tried.lock().push(Arc::clone(lease.endpoint()));
+        let mut patience = passing.timeout;
+        if let Some(deadline) = deadline {
+            patience = patience.min(deadline.remaining());
+            if let Ok(value) = HeaderValue::try_from(deadline.to_header()) {
+                headers.insert(DEADLINE_HEADER, value);
+            }
+        }
+        headers.entry(HOST).or_insert_with(|| lease.endpoint().host().clone());
+        let request = passing.request(&lease, headers, body)?;
+        match timeout(patience, self.client.request(request)).await {
+            Ok(Ok(response)) => passing.take(lease, response),
+            Ok(Err(error)) => Err(passing.broken(&mut lease, error).into()),
+            Err(_) => {
+                lease.fail();
+                Err(passing.late(patience, deadline.is_some_and(Deadline::is_over)).into())
+            }
+        }
+    }
+}
+
+impl Passing {
+    fn request(
+        &self,
+        lease: &Lease,
+        headers: HeaderMap,
+        body: Upload,
+    ) -> Result<Request<Upload>, BackendError> {
+        let uri = Uri::builder()
+            .scheme(Scheme::HTTP)
+            .authority(lease.endpoint().authority().clone())
+            .path_and_query(self.target.clone())
+            .build();
+        let uri = uri.map_err(|error| {
+            BackendError::new(ErrorKind::Invalid, BACKEND, PASS, "its target is no path").with_source(error)
+        })?;
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+
+    fn take(&self, mut lease: Lease, response: Response<Incoming>) -> Result<Response<Body>, PassFailure> {
+        let status = response.status();
+        if status == StatusCode::SWITCHING_PROTOCOLS {
+            lease.fail();
+            return Err(self.failure("changed the protocol, which nobody asked for").into());
+        }
+        lease.answer(status.as_u16());
+        let (mut parts, body) = response.into_parts();
+        headers::remove_hop_by_hop(&mut parts.headers);
+        // The version is that of the connection behind, and says nothing about the one in front.
+        parts.version = Version::HTTP_11;
+        // The client keeps what belongs to its connection here.
+        parts.extensions.clear();
+        let response = Response::from_parts(parts, Body::new(Download::new(body, self.idle_timeout, lease)));
+        if may_be_repeated(status.as_u16()) {
+            Err(PassFailure::Answered(Box::new(response)))
+        } else {
+            Ok(response)
+        }
+    }
+
+    fn broken(&self, lease: &mut Lease, error: Error) -> BackendError {
+        let address = lease.endpoint().address().to_owned();
+        tracing::debug!(service = &*self.service.name, address, ?error, "a request could not be passed on");
+        if error.is_connect() {
+            lease.fail_to_connect();
+            return self.failure("cannot be reached").with_code(Code::Unreachable).with_source(error);
+        }
+        lease.fail();
+        self.failure("broke off before it answered, or its answer makes no sense").with_source(error)
+    }
+
+    fn late(&self, patience: Duration, is_over: bool) -> BackendError {
+        let name = &self.service.name;
+        let code = if is_over { Code::DeadlineExceeded } else { Code::Unreachable };
+        let message = format!("the service {name} did not begin to answer within {patience:?}");
+        BackendError::new(ErrorKind::TimedOut, BACKEND, PASS, message).with_code(code)
+    }
+
+    /// Names the service and not the address: who is outside need not know what the inside looks like.
+    fn failure(&self, what: &str) -> BackendError {
+        let message = format!("the service {} {what}; ask again", self.service.name);
+        BackendError::new(ErrorKind::Unavailable, BACKEND, PASS, message)
+    }
+}
+
+/// Why an attempt was no success; an answer that asks to come again is one too, and is not lost.
+#[derive(Debug)]
+pub(crate) enum PassFailure {
+    Failed(BackendError),
+    Answered(Box<Response<Body>>),
+}
+
+impl From<BackendError> for PassFailure {
+    fn from(error: BackendError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Retryable for PassFailure {
+    fn is_retryable(&self) -> bool {
+        match self {
+            Self::Failed(error) => error.is_retryable(),
+            Self::Answered(_) => true,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Failed(error) => error.retry_after(),
+            Self::Answered(response) => {
+                let value = response.headers().get(axum::http::header::RETRY_AFTER)?;
+                value.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+            }
+        }
+    }
+}
