@@ -148,6 +148,8 @@ struct Stats {
     indeterminate: u64,
     cuts: u64,
     frozen: u64,
+    /// How often reads began to return less than was asked for.
+    shortened: u64,
 }
 
 impl Story {
@@ -457,11 +459,18 @@ impl Story {
     }
 
     fn plan_fault(&mut self) {
-        use Operation::{Create, Rename, SetSize, Sync, SyncNames, Write};
+        use Operation::{Create, Read, Rename, SetSize, Sync, SyncNames, Write};
         if self.dice.one_in(6) {
             self.trace.push("the disk turns read-only".to_owned());
             self.stats.frozen += 1;
             self.disk.set_read_only(true);
+            return;
+        }
+        if self.dice.one_in(6) {
+            self.trace.push("reads fall short".to_owned());
+            self.stats.shortened += 1;
+            self.disk.fail_often(Read, 3, Fault::Short);
+            self.archive.fail_often(Read, 3, Fault::Short);
             return;
         }
         let operation = [Write, Sync, Create, Rename, SetSize, SyncNames][self.dice.below(6) as usize];
@@ -622,6 +631,7 @@ fn whatever_the_disk_does_the_log_holds_what_it_acknowledged_and_nothing_in_part
         all.indeterminate += story.stats.indeterminate;
         all.cuts += story.stats.cuts;
         all.frozen += story.stats.frozen;
+        all.shortened += story.stats.shortened;
         all.moved += story.stats.moved;
         all.scavenged += story.stats.scavenged;
         all.stubs += story.stats.stubs;
@@ -631,6 +641,6 @@ fn whatever_the_disk_does_the_log_holds_what_it_acknowledged_and_nothing_in_part
     if stories >= 300 {
         assert!(all.indeterminate > 0 && all.refused > 0 && all.cuts > 0 && all.frozen > 0, "{all:?}");
         assert!(all.scavenged > 0 && all.stubs > 0 && all.broken_scavenges > 0, "{all:?}");
-        assert!(all.moved > 0, "{all:?}");
+        assert!(all.moved > 0 && all.shortened > 0, "{all:?}");
     }
 }
