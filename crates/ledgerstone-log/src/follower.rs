@@ -15,7 +15,6 @@ use crate::index_view::Index;
 use crate::log::{LogReader, open_runs};
 use crate::newest::Newest;
 use crate::overlay_disk::OverlayDisk;
-use crate::recovery::Report;
 use crate::renewal::renewing;
 use crate::scanner::Scanner;
 use crate::segment::Segment;
@@ -50,7 +49,7 @@ pub fn open_read_only(
     let heads = extent.segments.iter().skip(1).map(|next| next.header.heads);
     let header = newest.header;
     let hasher = TermHasher::new(header.seed);
-    let runs = open_runs(&disk, &segments, heads, hasher, &mut Report::default())?;
+    let runs = open_runs(&disk, &segments, heads, hasher, &options.rebuild)?.runs;
     let Newest { growing, state, heads, .. } = Newest::read(&*disk, header, Some(newest.end))?;
     segments.push(Arc::clone(&growing.segment));
     let index = Index::new(runs, vec![Arc::clone(&growing.tail)]);

@@ -218,11 +218,12 @@ pub(crate) fn write_run(
     heads: Heads,
 ) -> Result<SegmentRun, LogError> {
     let number = segment.header.number;
-    let name = run_name(number, number, stamp([segment].into_iter()));
+    let stamp = stamp([segment].into_iter());
+    let name = run_name(number, number, stamp);
     let covers = Covers::between(segment.header.heads, heads);
     let ids = tail.all_ids();
     let run = put_file(disk, &name, |file| {
-        let mut builder = RunBuilder::new(file, covers);
+        let mut builder = RunBuilder::new(file, covers).stamped(stamp);
         for (term, revision, positions) in tail.lists() {
             builder.list(term, revision, positions)?;
         }
@@ -244,13 +245,14 @@ fn merge_runs(shared: &Shared, stop: &AtomicBool) -> Result<(), LogError> {
         let Some(inputs) = mergeable(view.runs()) else { return Ok(()) };
         let Some((first, last)) = inputs.first().zip(inputs.last()) else { return Ok(()) };
         let (first, last) = (first.first, last.last);
-        let name = {
+        let stamp = {
             let segments = shared.segments.read();
             let inside = segments.iter().filter(|segment| (first..=last).contains(&segment.header.number));
-            run_name(first, last, stamp(inside.map(|segment| &**segment)))
+            stamp(inside.map(|segment| &**segment))
         };
+        let name = run_name(first, last, stamp);
         let runs: Vec<_> = inputs.iter().map(|input| Arc::clone(&input.run)).collect();
-        let merged = put_file(&*shared.disk, &name, |file| Ok(merge(&runs, file, &|| true)?));
+        let merged = put_file(&*shared.disk, &name, |file| Ok(merge(&runs, file, stamp, &|| true)?));
         if matches!(merged, Err(LogError::Damaged { .. })) {
             find_damage(shared, &view, &inputs);
         }

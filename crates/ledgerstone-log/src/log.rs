@@ -12,11 +12,11 @@ use crate::failure::LogError;
 use crate::growing_segment::GrowingSegment;
 use crate::index::{Covers, Run};
 use crate::index_view::{Index, IndexView, SegmentRun};
-use crate::indexer::{Indexer, parse_run_name, run_name, stamp, write_run};
-use crate::indexing::index_segment;
+use crate::indexer::{Indexer, parse_run_name, run_name, stamp};
 use crate::new_segment::{new_segment, salt};
 use crate::page::Page;
 use crate::reader::Patience;
+use crate::rebuilding::{RebuildWatch, Unindexed, index_again};
 use crate::recovery::{Recovered, Report, recover};
 use crate::scrubber::Scrubber;
 use crate::segment::Segment;
@@ -78,8 +78,9 @@ fn open_recovered(disk: Arc<dyn Disk>, options: Options, recovered: Recovered) -
         recovered;
     let closed = segments.get(..segments.len().saturating_sub(1)).unwrap_or_default();
     let next = segments.iter().skip(1).map(|segment| segment.header.heads);
-    let runs = open_runs(&disk, closed, next, TermHasher::new(seed), &mut report)?;
-    let index = Index::new(runs, vec![Arc::clone(&growing.tail)]);
+    let runs = open_runs(&disk, closed, next, TermHasher::new(seed), &options.rebuild)?;
+    report.indexed = runs.made;
+    let index = Index::new(runs.runs, vec![Arc::clone(&growing.tail)]);
     let shared = Arc::new(Shared::new(disk, options, (identity, seed), segments, (state, index, heads)));
     finish(shared, growing, (recorded_at, newest_number), report)
 }
@@ -97,51 +98,53 @@ fn finish(
     Ok(Opened { reader: LogReader { shared }, appender, report })
 }
 
+/// The indexes of the closed segments.
+pub(crate) struct OpenRuns {
+    /// In order.
+    pub(crate) runs: Vec<SegmentRun>,
+    /// How many of them were missing and made again.
+    pub(crate) made: usize,
+}
+
 /// Opens the indexes of the closed segments, makes those that are missing, and takes others away.
 pub(crate) fn open_runs(
     disk: &Arc<dyn Disk>,
     closed: &[Arc<Segment>],
     next_heads: impl Iterator<Item = Heads>,
     hasher: TermHasher,
-    report: &mut Report,
-) -> Result<Vec<SegmentRun>, LogError> {
+    watch: &RebuildWatch,
+) -> Result<OpenRuns, LogError> {
     let heads: Vec<Heads> = next_heads.collect();
     let names = disk.names().map_err(LogError::disk("listing", "the folder"))?;
     let mut kept: Vec<(u64, u64, u64)> = names.iter().filter_map(|name| parse_run_name(name)).collect();
     // The widest first.
     kept.sort_unstable_by_key(|(_, last, _)| std::cmp::Reverse(*last));
-    let mut runs: Vec<SegmentRun> = Vec::new();
+    let (mut runs, mut missing): (Vec<SegmentRun>, Vec<Unindexed>) = (Vec::new(), Vec::new());
     let mut at = 0;
     while let Some(segment) = closed.get(at) {
         let rest = closed.get(at..).unwrap_or_default();
-        let found = kept.iter().find_map(|name| find_run(disk, *name, rest, heads.get(at..)?));
-        let run = match found {
-            Some(run) => run,
-            None => {
-                report.indexed += 1;
-                tracing::info!(
-                    segment = segment.name,
-                    number = at + 1,
-                    of = closed.len(),
-                    "reading a segment whose index is missing or not its own"
-                );
-                let file = disk.open(&segment.name).map_err(LogError::disk("opening", &segment.name))?;
-                segment.check_is_file(&*file)?;
-                let tail = index_segment(segment, hasher, &*file)?;
-                let head = heads.get(at).copied().unwrap_or_else(|| tail.head());
-                write_run(&**disk, segment, &tail, head)?
+        match kept.iter().find_map(|name| find_run(disk, *name, rest, heads.get(at..)?)) {
+            Some(run) => {
+                at += run.segments;
+                runs.push(run);
             }
-        };
-        at += run.segments;
-        runs.push(run);
+            None => {
+                missing.push((Arc::clone(segment), heads.get(at).copied()));
+                at += 1;
+            }
+        }
     }
+    let made = index_again(&**disk, &missing, hasher, watch)?;
+    let made_again = made.len();
+    runs.extend(made);
+    runs.sort_unstable_by_key(|run| run.first);
     for name in names.iter().filter(|name| name.ends_with(".index")) {
         if !runs.iter().any(|run| run.name == *name) {
             // It can be made again, so it does not matter whether it goes.
             let _ = disk.remove(name);
         }
     }
-    Ok(runs)
+    Ok(OpenRuns { runs, made: made_again })
 }
 
 /// Opens the run of a name if it is one over the first segments of those that are left.
@@ -159,15 +162,9 @@ fn find_run(
     let name = run_name(first, last, stamped);
     let run = if fits { Run::open(disk.open(&name).ok()?).ok()? } else { return None };
     let covered = next_heads.get(segments - 1).map(|next| Covers::between(segment.header.heads, *next));
-    // A file of another log under this name would leave events out.
-    covered.is_none_or(|covered| run.covers() == covered).then(|| SegmentRun {
-        first,
-        last,
-        segments,
-        name,
-        run: Arc::new(run),
-        standing: Arc::default(),
-    })
+    // A file of another log under this name would leave events out, even one over the same stretch.
+    let is_own = run.stamp() == stamped && covered.is_none_or(|covered| run.covers() == covered);
+    is_own.then(|| SegmentRun { first, last, segments, name, run: Arc::new(run), standing: Arc::default() })
 }
 
 impl LogReader {

@@ -10,6 +10,7 @@ use crate::condition::Condition;
 use crate::disk::Disk;
 use crate::failure::LogError;
 use crate::index_view::Index;
+use crate::rebuilding::RebuildWatch;
 use crate::scrubber::Scrub;
 use crate::segment::{OpenSegment, Segment};
 use crate::state::State;
@@ -31,6 +32,8 @@ pub struct Options {
     pub background: bool,
     /// How closed segments and indexes are looked at for damage, if they are.
     pub scrub: Option<Scrub>,
+    /// Who is told how far it is if indexes have to be made again as the log opens.
+    pub rebuild: RebuildWatch,
     /// Gives a new log its id, and segments what their checksums begin with.
     pub ids: Arc<dyn IdSource>,
 }
@@ -46,6 +49,7 @@ impl Options {
             open_segments: 256,
             background: true,
             scrub: None,
+            rebuild: RebuildWatch::default(),
             ids,
         }
     }

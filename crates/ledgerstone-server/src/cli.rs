@@ -34,10 +34,11 @@ use clap::{Arg, Args, Command, CommandFactory as _, FromArgMatches as _, Parser,
 use ledgerstone::core::{Tenant, TenantScope};
 use ledgerstone::stores::Backend;
 
-use crate::compose::{Access, Opened, open_reading, open_store};
+use crate::compose::{Access, Opened, open_reading, open_store, open_to_check};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::progress_bar::ProgressBar;
 use crate::settings::{Overrides, Settings};
 use crate::telemetry::init_warnings;
 
@@ -155,10 +156,26 @@ impl Session {
                 "this command changes the store, and --read-only says that it must not",
             ));
         }
+        let rebuild = ProgressBar::of_indexes(&self.output);
         let opened = match self.read_only {
-            true => open_reading(&self.settings).await?,
-            false => open_store(&self.settings, access).await?,
+            true => open_reading(&self.settings, rebuild).await?,
+            false => open_store(&self.settings, access, rebuild).await?,
         };
+        Ok(self.keep(opened))
+    }
+
+    /// Opens the configured store to check its events, and changes no folder that nobody owns.
+    async fn open_to_check(&mut self) -> Result<Opened, Failure> {
+        let rebuild = ProgressBar::of_indexes(&self.output);
+        let opened = match self.read_only {
+            true => open_reading(&self.settings, rebuild).await?,
+            false => open_to_check(&self.settings, rebuild).await?,
+        };
+        Ok(self.keep(opened))
+    }
+
+    /// Keeps what was opened until the command ends, and says how it was.
+    fn keep(&mut self, opened: Opened) -> Opened {
         self.opened = Some(opened.backend.clone());
         if opened.is_read_only {
             self.output.detail(format!("{} is only read, beside whoever writes to it", opened.locator));
@@ -167,7 +184,7 @@ impl Session {
             self.output
                 .detail(format!("{} is in use; going through {}", self.settings.store, opened.locator));
         }
-        Ok(opened)
+        opened
     }
 
     /// Closes the store, however the command ended, so that it leaves one file and the next command need not wait.

@@ -7,8 +7,8 @@ use ledgerstone::core::{Clock, Code, ErrorKind, HttpClient, IdSource, Locator, S
 use ledgerstone::engine::{ReadModelOptions, ReadModels};
 use ledgerstone::http::{ClientOptions, ReqwestClient};
 use ledgerstone::stores::{
-    self, Backend, BackupChecked, BackupRestored, BackupTaken, Inspection, Owner, Resources, Restore, Watch,
-    inspect, open, owner_of,
+    self, Backend, BackupChecked, BackupRestored, BackupTaken, Inspection, Owner, RebuildWatch, Resources,
+    Restore, Watch, inspect, open, owner_of,
 };
 
 use crate::app::App;
@@ -39,43 +39,56 @@ pub struct Opened {
 }
 
 /// Opens the configured store, or goes through the server that owns it.
-pub async fn open_store(settings: &Settings, access: Access) -> Result<Opened, Failure> {
+pub async fn open_store(
+    settings: &Settings,
+    access: Access,
+    rebuild: RebuildWatch,
+) -> Result<Opened, Failure> {
     let owner = owner(&settings.store).await?;
     let server = owner.as_ref().and_then(|owner| owner.address.as_deref());
     if let Some(address) = server {
         let locator: Locator = format!("http://{address}").parse()?;
-        return open_at(settings, locator).await;
+        return open_at(settings, locator, rebuild).await;
     }
     if access == Access::Read && is_missing(&settings.store) {
         return Err(missing(&settings.store));
     }
     let can_read = access == Access::Read && stores::can_read_only(&settings.store);
     if can_read && owner.is_some() {
-        return open_reading(settings).await;
+        return open_reading(settings, rebuild).await;
     }
-    match open_at(settings, settings.store.clone()).await {
+    match open_at(settings, settings.store.clone(), rebuild.clone()).await {
         // Who may only read can still do that.
-        Err(failure) if can_read && failure.code() == Code::ReadOnly => open_reading(settings).await,
+        Err(failure) if can_read && failure.code() == Code::ReadOnly => open_reading(settings, rebuild).await,
         opened => opened,
     }
 }
 
 /// Opens the configured store only to read it, whoever owns it.
-pub async fn open_reading(settings: &Settings) -> Result<Opened, Failure> {
+pub async fn open_reading(settings: &Settings, rebuild: RebuildWatch) -> Result<Opened, Failure> {
     if is_missing(&settings.store) {
         return Err(missing(&settings.store));
     }
-    let resources = Resources { clock: clock(), ids: ids(), ..Resources::default() };
+    let resources = Resources { clock: clock(), ids: ids(), rebuild, ..Resources::default() };
     let backend = stores::open_read_only(&settings.store, &resources).await?;
     Ok(Opened { backend, remote: None, locator: settings.store.clone(), is_read_only: true })
 }
 
-/// Opens the configured store in this process, whoever owns it.
-pub async fn open_own(settings: &Settings) -> Result<Opened, Failure> {
-    open_at(settings, settings.store.clone()).await
+/// Opens the configured store to check its events: nothing of a folder that nobody owns is changed, not even a torn
+/// end cut.
+pub async fn open_to_check(settings: &Settings, rebuild: RebuildWatch) -> Result<Opened, Failure> {
+    if settings.store.scheme() == "file" && owner(&settings.store).await?.is_none() {
+        return open_reading(settings, rebuild).await;
+    }
+    open_store(settings, Access::Read, rebuild).await
 }
 
-async fn open_at(settings: &Settings, locator: Locator) -> Result<Opened, Failure> {
+/// Opens the configured store in this process, whoever owns it.
+pub async fn open_own(settings: &Settings, rebuild: RebuildWatch) -> Result<Opened, Failure> {
+    open_at(settings, settings.store.clone(), rebuild).await
+}
+
+async fn open_at(settings: &Settings, locator: Locator, rebuild: RebuildWatch) -> Result<Opened, Failure> {
     let client: Arc<dyn HttpClient> = Arc::new(ReqwestClient::new(ClientOptions::default())?);
     let token = settings.server.token.clone();
     let resources = Resources {
@@ -83,6 +96,7 @@ async fn open_at(settings: &Settings, locator: Locator) -> Result<Opened, Failur
         ids: ids(),
         http: Some(Arc::clone(&client)),
         token: token.as_ref().map(|token| token.expose().to_owned()),
+        rebuild,
     };
     let backend = open(&locator, &resources).await?;
     let is_server = matches!(locator.scheme(), "http" | "https");

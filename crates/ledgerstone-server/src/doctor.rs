@@ -11,7 +11,7 @@ use ledgerstone::core::{
     TenantScope, Timestamp,
 };
 use ledgerstone::engine::PARKED;
-use ledgerstone::stores::{Inspection, Owner};
+use ledgerstone::stores::{Inspection, Owner, RebuildWatch};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -58,7 +58,7 @@ const PLAUSIBLE_SINCE_MICROS: i64 = 1_704_067_200_000_000;
 const CLOCK_SLACK: Duration = Duration::from_secs(5);
 
 /// Looks at the configured store and at what surrounds it; if `deep`, at every event too.
-pub async fn examine(settings: &Settings, deep: bool) -> Vec<Finding> {
+pub async fn examine(settings: &Settings, deep: bool, rebuild: RebuildWatch) -> Vec<Finding> {
     let mut findings = configuration(settings);
     let now = clock().now();
     if now.as_micros() < PLAUSIBLE_SINCE_MICROS {
@@ -96,7 +96,7 @@ pub async fn examine(settings: &Settings, deep: bool) -> Vec<Finding> {
         findings.push(failed("files", &failure));
         None
     });
-    match open_store(settings, Access::Read).await {
+    match open_store(settings, Access::Read, rebuild).await {
         Ok(opened) => {
             let mut looked = store(&opened, &mut findings).await;
             if deep && looked.is_ok() {

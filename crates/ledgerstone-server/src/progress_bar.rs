@@ -1,8 +1,10 @@
 //! Progress bars, on a terminal and nowhere else.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use indicatif::{ProgressBar as Bar, ProgressDrawTarget, ProgressStyle};
+use ledgerstone::stores::RebuildWatch;
 
 use crate::output::Output;
 
@@ -14,22 +16,43 @@ impl ProgressBar {
     /// Begins a bar over bytes; without a total it only counts.
     pub fn bytes(output: &Output, what: &str, total: Option<u64>) -> Self {
         let with_total = "{prefix} {bar:30} {bytes}/{total_bytes} {msg} {eta}";
-        Self::begin(output, what, total, with_total, "{prefix} {bytes} {msg} {elapsed}")
+        Self::begin(output.shows_progress(), what, total, with_total, "{prefix} {bytes} {msg} {elapsed}")
+    }
+
+    /// Shows how far indexes are that are made again before a store opens; nothing is shown if none is.
+    pub fn of_indexes(output: &Output) -> RebuildWatch {
+        if !output.shows_progress() {
+            return RebuildWatch::default();
+        }
+        let shown: Mutex<Option<Self>> = Mutex::new(None);
+        RebuildWatch::new(move |done| {
+            let Ok(mut shown) = shown.lock() else { return };
+            if done.bytes >= done.of_bytes {
+                return drop(shown.take());
+            }
+            let begin = || {
+                let with_total = "{prefix} {bar:30} {bytes}/{total_bytes} {msg} {eta}";
+                Self::begin(true, "making missing indexes", Some(done.of_bytes), with_total, "")
+            };
+            let bar = shown.get_or_insert_with(begin);
+            bar.set(done.bytes);
+            bar.say(format!("{} of {} segments", done.segments, done.of_segments));
+        })
     }
 
     /// Begins a bar over things that are counted.
     pub fn count(output: &Output, what: &str, total: Option<u64>) -> Self {
         let with_total = "{prefix} {bar:30} {human_pos}/{human_len} {msg} {eta}";
-        Self::begin(output, what, total, with_total, "{prefix} {human_pos} {msg} {elapsed}")
+        Self::begin(output.shows_progress(), what, total, with_total, "{prefix} {human_pos} {msg} {elapsed}")
     }
 
-    fn begin(output: &Output, what: &str, total: Option<u64>, with_total: &str, without: &str) -> Self {
+    fn begin(is_shown: bool, what: &str, total: Option<u64>, with_total: &str, without: &str) -> Self {
         let bar = match total {
-            _ if !output.shows_progress() => Bar::hidden(),
+            _ if !is_shown => Bar::hidden(),
             Some(total) => Bar::new(total),
             None => Bar::no_length(),
         };
-        if output.shows_progress() {
+        if is_shown {
             bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
         }
         let template = if total.is_some() { with_total } else { without };

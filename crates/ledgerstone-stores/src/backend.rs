@@ -9,6 +9,7 @@ use ledgerstone_core::{
     BackendError, Clock, Code, DocumentStore, ErrorKind, EventStore, HttpClient, IdSource, Locator,
     SystemClock, TimeOrderedIds, nearest,
 };
+use ledgerstone_log::RebuildWatch;
 
 use crate::backup::Backups;
 use crate::inspection::Inspection;
@@ -28,6 +29,8 @@ pub struct Resources {
     pub http: Option<Arc<dyn HttpClient>>,
     /// What a server asks for.
     pub token: Option<String>,
+    /// Who is told how far it is if indexes have to be made again before the store opens.
+    pub rebuild: RebuildWatch,
 }
 
 impl Debug for Resources {
@@ -44,7 +47,13 @@ impl Debug for Resources {
 impl Default for Resources {
     /// Takes the machine's clock and time-ordered ids, and no way to the network.
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock::new()), ids: Arc::new(TimeOrderedIds), http: None, token: None }
+        Self {
+            clock: Arc::new(SystemClock::new()),
+            ids: Arc::new(TimeOrderedIds),
+            http: None,
+            token: None,
+            rebuild: RebuildWatch::default(),
+        }
     }
 }
 

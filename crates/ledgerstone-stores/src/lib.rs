@@ -40,7 +40,7 @@ pub use backup::{BackupChecked, BackupRestored, BackupTaken, Watch, back_up, che
 pub use connection::{CallError, Connection, percent_encode};
 pub use group_commit::{CommitLog, GroupCommit, ReadLog, Staged, Verdict};
 pub use inspection::Inspection;
-pub use ledgerstone_log::{Condition, Damage};
+pub use ledgerstone_log::{Condition, Damage, RebuildWatch, Rebuilding};
 pub use ownership::{Owner, Ownership};
 pub use restore::Restore;
 pub use store_condition::StoreCondition;

@@ -4,7 +4,7 @@ use crate::frame::{CHECKSUM_BYTES, FRAME_HEADER_BYTES, checksum, record_size};
 use crate::segment_header::{HEADER_BYTES, u32_at, u64_at};
 
 /// How many bytes the footer of an index has.
-const FOOTER: usize = 104;
+const FOOTER: usize = 112;
 
 /// Makes every checksum right that can be found.
 pub(super) fn mend(name: &str, bytes: &mut [u8]) {
@@ -55,7 +55,7 @@ fn mend_index(bytes: &mut [u8]) {
     let footer = bytes.get(footer_at..).unwrap_or_default();
     let covers = footer.get(..32).unwrap_or_default().to_vec();
     let blocks = u64_at(footer, 32).saturating_add(u64_at(footer, 40)).min(bytes.len() as u64 / 64);
-    let size = u32_at(footer, 80) as usize;
+    let size = u32_at(footer, 88) as usize;
     let mut at = 0_usize;
     for number in 0..blocks {
         let Some(block) = bytes.get(at..at.saturating_add(size).min(footer_at)) else { break };
@@ -66,10 +66,10 @@ fn mend_index(bytes: &mut [u8]) {
     }
     let fences = bytes.get(at.min(footer_at)..footer_at).unwrap_or_default();
     let sum = crc32c::crc32c(fences);
-    put(bytes, footer_at + 84, sum);
+    put(bytes, footer_at + 92, sum);
     let footer = bytes.get(footer_at..).unwrap_or_default();
-    let sum = crc32c::crc32c_append(crc32c::crc32c(&footer[..88]), &footer[92..]);
-    put(bytes, footer_at + 88, sum);
+    let sum = crc32c::crc32c_append(crc32c::crc32c(&footer[..96]), &footer[100..]);
+    put(bytes, footer_at + 96, sum);
 }
 
 fn put(bytes: &mut [u8], at: usize, sum: u32) {

@@ -20,6 +20,7 @@ use crate::index::run::Run;
 #[derive(Debug)]
 pub struct RunBuilder {
     covers: Covers,
+    stamp: u64,
     block_bytes: usize,
     out: BlockFile,
     lists: ListWriter,
@@ -37,12 +38,20 @@ impl RunBuilder {
     pub(super) fn with_block_bytes(file: Arc<dyn DiskFile>, covers: Covers, block_bytes: usize) -> Self {
         Self {
             covers,
+            stamp: 0,
             block_bytes,
             out: BlockFile::new(file, covers, block_bytes),
             lists: ListWriter::new(covers),
             list_blocks: None,
             ids: IdWriter::new(covers),
         }
+    }
+
+    /// Says what the run is made of, by which one of something else is told from it.
+    #[must_use]
+    pub fn stamped(mut self, stamp: u64) -> Self {
+        self.stamp = stamp;
+        self
     }
 
     /// Adds the positions of a term, which rise and are covered; an empty list is left out.
@@ -87,7 +96,7 @@ impl RunBuilder {
             return Err(IndexError::Disordered("what an index covers ends before it begins"));
         }
         let list_blocks = self.end_lists()?;
-        let Self { covers, block_bytes, mut out, lists, ids, .. } = self;
+        let Self { covers, stamp, block_bytes, mut out, lists, ids, .. } = self;
         let (lists, terms) = lists.into_fences();
         let (ids, id_count) = ids.finish(&mut out)?;
         let id_blocks = out.blocks() - list_blocks;
@@ -102,6 +111,7 @@ impl RunBuilder {
             filter_bytes: (list_filters.len() + id_filters.len()) as u64,
             terms,
             ids: id_count,
+            stamp,
             block_bytes: u32::try_from(block_bytes).unwrap_or(u32::MAX),
             checksum: parts.iter().fold(0, |sum, part| crc32c::crc32c_append(sum, part)),
         };

@@ -11,11 +11,12 @@
 //! | 56 | 8 | bytes of the filters |
 //! | 64 | 8 | number of terms |
 //! | 72 | 8 | number of ids |
-//! | 80 | 4 | bytes of a block |
-//! | 84 | 4 | CRC32C of fences and filters |
-//! | 88 | 4 | CRC32C of the footer without this |
-//! | 92 | 4 | version of the format: 2 |
-//! | 96 | 8 | `LEDGIDX` and a zero |
+//! | 80 | 8 | of which segments of which log it was made, as its name says too |
+//! | 88 | 4 | bytes of a block |
+//! | 92 | 4 | CRC32C of fences and filters |
+//! | 96 | 4 | CRC32C of the footer without this |
+//! | 100 | 4 | version of the format: 3 |
+//! | 104 | 8 | `LEDGIDX` and a zero |
 
 use crate::index::block::{BLOCK_BYTES, LEAST_BLOCK_BYTES};
 use crate::index::covers::Covers;
@@ -23,11 +24,11 @@ use crate::index::failure::IndexError;
 use crate::segment_header::{array, u32_at, u64_at};
 
 /// How many bytes a footer has.
-pub(super) const FOOTER_BYTES: usize = 104;
+pub(super) const FOOTER_BYTES: usize = 112;
 /// The newest version of the format that is known here.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const MAGIC: &[u8; 8] = b"LEDGIDX\0";
-const CHECKSUM_AT: usize = 88;
+const CHECKSUM_AT: usize = 96;
 
 /// The footer of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,7 @@ pub(super) struct Footer {
     pub(super) filter_bytes: u64,
     pub(super) terms: u64,
     pub(super) ids: u64,
+    pub(super) stamp: u64,
     pub(super) block_bytes: u32,
     pub(super) checksum: u32,
 }
@@ -55,9 +57,9 @@ impl Footer {
             at += part.len();
         };
         put(&self.covers.to_bytes());
-        let counts =
-            [self.list_blocks, self.id_blocks, self.fence_bytes, self.filter_bytes, self.terms, self.ids];
-        counts.iter().for_each(|count| put(&count.to_le_bytes()));
+        let counts = [self.list_blocks, self.id_blocks, self.fence_bytes, self.filter_bytes];
+        let numbers = counts.into_iter().chain([self.terms, self.ids, self.stamp]);
+        numbers.for_each(|number| put(&number.to_le_bytes()));
         put(&self.block_bytes.to_le_bytes());
         put(&self.checksum.to_le_bytes());
         put(&[0; 4]);
@@ -76,7 +78,7 @@ impl Footer {
         if !bytes.ends_with(MAGIC) {
             return Err(IndexError::Damaged { at, why: "it does not end like an index" });
         }
-        let found = u32_at(bytes, 92);
+        let found = u32_at(bytes, 100);
         if found > FORMAT {
             return Err(IndexError::Newer { found, known: FORMAT });
         }
@@ -91,8 +93,9 @@ impl Footer {
             filter_bytes: u64_at(bytes, 56),
             terms: u64_at(bytes, 64),
             ids: u64_at(bytes, 72),
-            block_bytes: u32_at(bytes, 80),
-            checksum: u32_at(bytes, 84),
+            stamp: u64_at(bytes, 80),
+            block_bytes: u32_at(bytes, 88),
+            checksum: u32_at(bytes, 92),
         };
         if checksum(bytes) != u32_at(bytes, CHECKSUM_AT) || !footer.covers.is_sound() {
             return Err(IndexError::Damaged { at, why: "the checksum of the footer does not match" });
@@ -138,6 +141,7 @@ mod tests {
             filter_bytes: 9,
             terms: 30,
             ids: 87,
+            stamp: 5,
             block_bytes: 4096,
             checksum: 77,
         }
@@ -161,7 +165,7 @@ mod tests {
         for bit in 0..FOOTER_BYTES * 8 {
             let mut bytes = sound;
             bytes[bit / 8] ^= 1 << (bit % 8);
-            assert!(Footer::decode(&bytes, 5 * 4096 + 17 + 9 + 104).is_err(), "bit {bit}");
+            assert!(Footer::decode(&bytes, 5 * 4096 + 17 + 9 + FOOTER_BYTES as u64).is_err(), "bit {bit}");
         }
     }
 }

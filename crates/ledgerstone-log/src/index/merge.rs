@@ -9,7 +9,7 @@ use crate::index::cursor::{IdCursor, ListCursor};
 use crate::index::failure::IndexError;
 use crate::index::run::Run;
 
-/// Merges runs that follow each other, the oldest first, into an empty file.
+/// Merges runs that follow each other, the oldest first, into an empty file, and stamps it.
 ///
 /// The bytes are those that building from everything at once would make. Revisions of a list that do not
 /// follow from run to run are not known in the merged one. It holds one block of each run in memory, and the
@@ -18,14 +18,15 @@ use crate::index::run::Run;
 pub fn merge(
     runs: &[Arc<Run>],
     file: Arc<dyn DiskFile>,
+    stamp: u64,
     go_on: &dyn Fn() -> bool,
 ) -> Result<Run, IndexError> {
-    merge_with(runs, file, go_on, BLOCK_BYTES)
+    merge_with(runs, (file, stamp), go_on, BLOCK_BYTES)
 }
 
 pub(super) fn merge_with(
     runs: &[Arc<Run>],
-    file: Arc<dyn DiskFile>,
+    (file, stamp): (Arc<dyn DiskFile>, u64),
     go_on: &dyn Fn() -> bool,
     block_bytes: usize,
 ) -> Result<Run, IndexError> {
@@ -33,7 +34,7 @@ pub(super) fn merge_with(
     let first = covers.next().flatten();
     let joined = covers.fold(first, |joined, next| joined?.join(next?));
     let covers = joined.ok_or(IndexError::Disordered("the runs to be merged are no neighbours"))?;
-    let mut builder = RunBuilder::with_block_bytes(file, covers, block_bytes);
+    let mut builder = RunBuilder::with_block_bytes(file, covers, block_bytes).stamped(stamp);
     merge_lists(runs, &mut builder, go_on)?;
     merge_ids(runs, &mut builder, go_on)?;
     builder.finish()

@@ -203,7 +203,7 @@ fn compare_range(run: &Run, term: u64, (low, high): (u64, u64), limit: usize, ex
 fn merged(parts: &[Part], block_bytes: usize) -> (Arc<MemoryFile>, Run) {
     let runs: Vec<_> = parts.iter().map(|part| Arc::new(build(part, block_bytes).1)).collect();
     let file = MemoryFile::of(Vec::new());
-    let run = merge_with(&runs, Arc::clone(&file) as _, &|| true, block_bytes).expect("a merge");
+    let run = merge_with(&runs, (Arc::clone(&file) as _, 0), &|| true, block_bytes).expect("a merge");
     (file, run)
 }
 
@@ -237,7 +237,7 @@ proptest! {
         for part in &parts[1..] {
             let file = MemoryFile::of(Vec::new());
             let next = Arc::new(build(part, size).1);
-            last = Arc::new(merge_with(&[last, next], Arc::clone(&file) as _, &|| true, size).expect("a merge"));
+            last = Arc::new(merge_with(&[last, next], (Arc::clone(&file) as _, 0), &|| true, size).expect("a merge"));
             bytes = file.bytes();
         }
         prop_assert!(whole.bytes() == bytes);
@@ -293,7 +293,7 @@ proptest! {
                 let _ = run.positions(term, (0, u64::MAX), false, 9, Patience::Wait, &mut Vec::new());
             }
             (0..40).for_each(|key| drop(run.ids(key, Patience::Wait, &mut Vec::new())));
-            let _ = merge(&[run], file, &|| true);
+            let _ = merge(&[run], file, 0, &|| true);
         }
     }
 
@@ -486,11 +486,11 @@ fn only_neighbours_merge_and_a_merge_can_be_stopped() {
     let run = Arc::new(build(&long_part(), 64).1);
     let file = || MemoryFile::of(Vec::new()) as Arc<dyn crate::disk::DiskFile>;
     let twice = [Arc::clone(&run), Arc::clone(&run)];
-    assert!(matches!(merge(&twice, file(), &|| true), Err(IndexError::Disordered(_))));
-    assert!(matches!(merge(&[], file(), &|| true), Err(IndexError::Disordered(_))));
-    assert!(matches!(merge(&[Arc::clone(&run)], file(), &|| false), Err(IndexError::Stopped)));
+    assert!(matches!(merge(&twice, file(), 0, &|| true), Err(IndexError::Disordered(_))));
+    assert!(matches!(merge(&[], file(), 0, &|| true), Err(IndexError::Disordered(_))));
+    assert!(matches!(merge(&[Arc::clone(&run)], file(), 0, &|| false), Err(IndexError::Stopped)));
     let only_ids = build(&Part { lists: BTreeMap::new(), ..long_part() }, 64).1;
-    assert!(matches!(merge(&[Arc::new(only_ids)], file(), &|| false), Err(IndexError::Stopped)));
-    let merged = merge(&[run], file(), &|| true).expect("a merge into larger blocks");
+    assert!(matches!(merge(&[Arc::new(only_ids)], file(), 0, &|| false), Err(IndexError::Stopped)));
+    let merged = merge(&[run], file(), 0, &|| true).expect("a merge into larger blocks");
     compare_list(&merged, 5, Some(10), &long_part().lists[&5].1, true);
 }

@@ -76,6 +76,11 @@ impl Run {
         self.footer.covers
     }
 
+    /// Returns what its builder said that it is made of.
+    pub fn stamp(&self) -> u64 {
+        self.footer.stamp
+    }
+
     /// Returns how many terms there are.
     pub fn terms(&self) -> u64 {
         self.footer.terms

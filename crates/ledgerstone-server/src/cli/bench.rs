@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use ledgerstone::core::Locator;
+use ledgerstone::stores::RebuildWatch;
 use serde_json::json;
 
 use super::Session;
@@ -33,7 +34,7 @@ impl Bench {
         let folder = tempfile::Builder::new().prefix("ledgerstone-bench-").tempdir();
         let folder = folder.map_err(|error| Failure::io("a temporary folder", &error))?;
         let locator: Locator = format!("file:{}", folder.path().display()).parse()?;
-        let opened = open_own(&session.settings.with_store(locator)).await?;
+        let opened = open_own(&session.settings.with_store(locator), RebuildWatch::default()).await?;
         let events = || Arc::clone(&opened.backend.events);
         let workloads = vec![concurrent_singles(events(), 64), batches(events(), 1_000), read_all(events())];
         let measured = run_interleaved(Plan { windows: self.windows, length }, workloads).await;

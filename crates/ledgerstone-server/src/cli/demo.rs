@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Args;
 use ledgerstone::core::Locator;
+use ledgerstone::stores::RebuildWatch;
 
 use super::Session;
 use crate::compose::open_own;
@@ -32,7 +33,7 @@ impl Demo {
             }
         };
         let locator: Locator = format!("file:{}", folder.display()).parse()?;
-        let opened = open_own(&session.settings.with_store(locator.clone())).await?;
+        let opened = open_own(&session.settings.with_store(locator.clone()), RebuildWatch::default()).await?;
         let bar = ProgressBar::count(&session.output, "recording", None);
         let recorded = AtomicU64::new(0);
         let progress =

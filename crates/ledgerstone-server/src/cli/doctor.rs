@@ -7,6 +7,7 @@ use crate::doctor::{Finding, Health, examine, failed};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::progress_bar::ProgressBar;
 use crate::settings::{Overrides, Settings};
 
 /// Look whether all is well, without changing anything.
@@ -20,7 +21,10 @@ pub(super) struct Doctor {
 impl Doctor {
     pub(super) async fn run(&self, overrides: &Overrides, mut output: Output) -> Result<Exit, Failure> {
         let findings = match Settings::load(overrides) {
-            Ok(settings) => Box::pin(examine(&settings, self.deep)).await,
+            Ok(settings) => {
+                let rebuild = ProgressBar::of_indexes(&output);
+                Box::pin(examine(&settings, self.deep, rebuild)).await
+            }
             Err(error) => vec![failed("configuration", &Failure::from(error))],
         };
         let problems = findings.iter().filter(|finding| finding.health == Health::Problem).count();

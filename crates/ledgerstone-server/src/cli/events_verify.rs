@@ -5,7 +5,7 @@ use ledgerstone::core::{Code, ErrorKind};
 
 use super::Session;
 use super::events_digest::whole;
-use crate::compose::{Access, inspect_files};
+use crate::compose::inspect_files;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::log_check::{LogCheck, check_log};
@@ -22,7 +22,7 @@ impl Verify {
         let files = inspect_files(&session.settings.store).await?;
         drop(bar);
         let damaged = files.as_ref().is_some_and(|files| !files.problems.is_empty());
-        let opened = match session.open(Access::Read).await {
+        let opened = match session.open_to_check().await {
             // What keeps the store from opening is among what was found.
             Err(failure) if damaged && failure.code() == Code::Corrupt => {
                 return conclude(&mut session.output, &LogCheck::default().with_files(files));

@@ -14,6 +14,7 @@ use crate::compose::{app, open_own};
 use crate::connections::ConnectionLimits;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::progress_bar::ProgressBar;
 use crate::serve::{Listening, LoadLimits, ServeOptions, stop_signal};
 use crate::telemetry::{self, init_logs};
 
@@ -76,7 +77,7 @@ impl Serve {
         };
         // What cannot be served is not opened: an open makes the files of a store that is not there.
         let listening = Listening::bind(options).await?;
-        let opened = open_own(settings).await?;
+        let opened = open_own(settings, ProgressBar::of_indexes(&session.output)).await?;
         let server = listening.serve(app(&opened.backend))?;
         let address = server.address();
         if let Some(ownership) = &opened.backend.ownership {

@@ -200,6 +200,7 @@ fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, Backen
     }
     let clock = Arc::clone(&resources.clock);
     options.scrub = scrub(locator)?;
+    options.rebuild = resources.rebuild.clone();
     let (events, shared) =
         FileEvents::open(disk(locator, "open", |folder| RealDisk::open(folder))?, clock, options)?;
     let events = Arc::new(events);

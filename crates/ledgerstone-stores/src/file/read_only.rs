@@ -16,6 +16,7 @@ use ledgerstone_log::{Disk, Follower, LogError, LogReader, Options, Watermark};
 use parking_lot::{Mutex, RwLock};
 
 use crate::backend::{Backend, Closing, Resources, check_parameters, open_where_it_may_block};
+use crate::file::beside::check_log;
 use crate::file::events::{FileEvents, removals};
 use crate::file::failure::{BACKEND, apart_from_events, failed};
 use crate::file::restore::check_restored;
@@ -52,7 +53,11 @@ fn open_here(locator: &Locator, resources: &Resources) -> Result<Backend, Backen
     let database = path.exists().then(|| Database::open_read_only(&path)).transpose();
     let database = database.map_err(apart_from_events(folder))?;
     let documents: Arc<dyn DocumentStore> = match &database {
-        Some(database) => Arc::new(SqliteDocuments::open(Arc::clone(database))?),
+        Some(database) => {
+            let documents = SqliteDocuments::open(Arc::clone(database))?;
+            check_log(database, folder)?;
+            Arc::new(documents)
+        }
         None => Arc::new(MemoryDocuments::default()),
     };
     let events = Arc::new(ReadOnlyEvents::open(locator, resources)?);
@@ -129,7 +134,8 @@ fn open_log(
     let mut tries = 0..TRIES;
     loop {
         let stands = standing(locator, "open")?;
-        let options = Options::new(Arc::clone(&resources.ids));
+        let mut options = Options::new(Arc::clone(&resources.ids));
+        options.rebuild = resources.rebuild.clone();
         match ledgerstone_log::open_read_only(Arc::clone(disk), options, &stands) {
             Err(LogError::Replaced { .. }) if tries.next().is_some() => {}
             opened => return opened.map_err(failed("open")),

@@ -65,7 +65,12 @@ async fn half_deleted() -> CaseResult {
         let (path, aside) = (desk.path("data").join(lost), desk.path("aside"));
         let digest = desk.digest();
         fs::rename(&path, &aside)?;
-        let arguments = [&["events", "read"][..], &["events", "append", "a-1", "X"], &["events", "verify"]];
+        let arguments = [
+            &["events", "read"][..],
+            &["events", "append", "a-1", "X"],
+            &["events", "verify"],
+            &["--read-only", "events", "read"],
+        ];
         for arguments in arguments {
             let ended = desk.run(arguments);
             assert_ne!(ended.code, 0, "{arguments:?}: {}", ended.out);

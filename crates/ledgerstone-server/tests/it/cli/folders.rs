@@ -101,6 +101,9 @@ async fn torn() -> CaseResult {
     let newest = segments(&desk).pop().expect("a segment");
     let bytes = fs::read(&newest)?;
     fs::write(&newest, [&bytes[..], &[7; 500]].concat())?;
+    // Who only checks leaves it there.
+    assert_eq!(desk.json(&["events", "verify"])["problems"], serde_json::json!([]));
+    assert_eq!(fs::metadata(&newest)?.len(), bytes.len() as u64 + 500);
     let told = desk.run(&["events", "append", "z-1", "Counted", "{}"]);
     assert_eq!(told.code, 0, "{}", told.err);
     assert!(told.err.contains("cut a torn write from the log"), "{}", told.err);
