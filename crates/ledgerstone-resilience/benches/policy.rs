@@ -153,7 +153,8 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut all = runtime.block_on(measure());
     for candidate in &mut all {
-        println!("{:<14} {:>8.0} ns a call", candidate.name, candidate.median());
+        let median = candidate.median();
+        println!("{:<14} {median:>8.0} ns a call", candidate.name);
     }
     let bare: f64 = all[3..].iter_mut().map(Candidate::median).sum();
     let ours = all[2].median();

@@ -47,7 +47,11 @@ impl RateLimiter for Few {
         let rule = self.rules().remove(0);
         Ok(RateVerdict {
             is_allowed,
-            tightest: Some(RateState { rule, remaining: *left, resets_in: Duration::from_secs(9) }),
+            tightest: Some(RateState {
+                rule: rule.into(),
+                remaining: *left,
+                resets_in: Duration::from_secs(9),
+            }),
             retry_after: (!is_allowed).then(|| Duration::from_secs(7)),
             is_degraded: false,
         })
