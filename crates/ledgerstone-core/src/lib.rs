@@ -13,6 +13,7 @@
 
 mod aggregate;
 mod batch;
+mod cache;
 mod checked;
 mod clock;
 mod code;
@@ -47,11 +48,12 @@ mod timestamp;
 pub use aggregate::schema_version;
 pub use aggregate::{Aggregate, DomainEvent, EventSchema};
 pub use batch::{Append, AppendCondition, Appended, AppendedRange, Batch, InvalidBatch, Limits, Refusal};
-pub use checked::cursor::PageEnd;
-pub use checked::field_value::FieldValue;
+pub use cache::{
+    CacheCapabilities, CacheEntry, CacheHit, CacheLease, CachePut, CacheRead, CacheStamp, CacheStore,
+    CacheTarget,
+};
 pub use checked::filter::{CheckedFilter, words_of};
 pub use checked::select::{CheckedOrder, CheckedSelect};
-pub use checked::words::words;
 pub use clock::{Clock, IdSource, SystemClock, TimeOrderedIds};
 pub use document::{
     Body, Collection, CollectionId, CollectionName, CollectionRef, CollectionState, Definition,
@@ -87,6 +89,7 @@ pub use stream::{ExpectedRevision, Revision, StreamId, StreamState, category_of}
 pub use tenant::{Tenant, TenantScope};
 pub use timestamp::{OffsetTime, Timestamp};
 pub use {
-    code::Code, json::object::ObjectJson, locator::Locator, metadata::Metadata, nearest::nearest,
-    problem::Problem, tag::Tag, text::InvalidName,
+    checked::cursor::PageEnd, checked::field_value::FieldValue, checked::words::words, code::Code,
+    json::object::ObjectJson, locator::Locator, metadata::Metadata, nearest::nearest, problem::Problem,
+    tag::Tag, text::InvalidName,
 };

@@ -18,6 +18,7 @@
 //! }
 //! ```
 
+pub mod cache;
 mod case;
 pub mod document_store;
 pub mod event_store;
