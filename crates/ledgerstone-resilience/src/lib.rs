@@ -9,7 +9,7 @@
 //! use std::time::Duration;
 //!
 //! use ledgerstone_core::{BackendError, ErrorKind};
-//! use ledgerstone_resilience::{CircuitBreaker, Idempotent, Policy, Retry};
+//! use ledgerstone_resilience::{Attempt, CircuitBreaker, Idempotent, Policy, Retry};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,7 +21,7 @@
 //!     .build()?;
 //!
 //! let answer = policy
-//!     .run(Idempotent(async |attempt: ledgerstone_resilience::Attempt| match attempt.number {
+//!     .run(Idempotent(async |attempt: Attempt| match attempt.number {
 //!         1 => Err(BackendError::new(ErrorKind::Unavailable, "orders", "get", "it restarts; call again")),
 //!         _ => Ok(42),
 //!     }))
@@ -67,21 +67,11 @@ mod slots;
 mod window;
 
 pub use backoff::{Backoff, DecorrelatedBackoff, ExponentialBackoff, FixedBackoff};
-pub use bulkhead::Bulkhead;
 pub use call::{Attempt, Attempts, Call, Idempotent, Keyed, Once, OnceAttempts};
 pub use call_options::{Counting, WithRetries};
 pub use circuit_breaker::{BreakerReport, BreakerState, CircuitBreaker};
 pub use deadline::{DEADLINE_HEADER, Deadline};
-pub use dependencies::Dependencies;
-pub use failure::Failure;
-pub use fallback_on::FallbackOn;
-pub use hedge::Hedge;
-pub use idempotency_key::IdempotencyKey;
-pub use invalid_policy::InvalidPolicy;
 pub use jitter::{Jitter, SeededJitter, ThreadJitter};
-pub use policies::Policies;
-pub use policy::Policy;
-pub use policy_builder::PolicyBuilder;
 pub use policy_settings::{
     BreakerSettings, BudgetSettings, BulkheadSettings, HedgeSettings, PolicyParts, PolicySettings,
     RateLimitSettings, RetrySettings,
@@ -93,8 +83,9 @@ pub use rate_limit::{
 };
 #[cfg(feature = "redis")]
 pub use rate_limit::{RedisRateLimiter, RedisRateOptions};
-pub use rate_limit_slot::RateLimitSlot;
-pub use refusal::Refusal;
-pub use retry::Retry;
-pub use retry_budget::RetryBudget;
-pub use window::Window;
+pub use {
+    bulkhead::Bulkhead, dependencies::Dependencies, failure::Failure, fallback_on::FallbackOn, hedge::Hedge,
+    idempotency_key::IdempotencyKey, invalid_policy::InvalidPolicy, policies::Policies, policy::Policy,
+    policy_builder::PolicyBuilder, rate_limit_slot::RateLimitSlot, refusal::Refusal, retry::Retry,
+    retry_budget::RetryBudget, window::Window,
+};
