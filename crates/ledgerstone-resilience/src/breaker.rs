@@ -1,5 +1,7 @@
 //! A circuit breaker with its name, clock and lock: what the policies of a dependency share.
 
+pub(crate) mod circuit;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::circuit::{Circuit, Stopped, Ticket};
+use crate::breaker::circuit::{Circuit, Stopped, Ticket};
 use crate::circuit_breaker::{BreakerReport, BreakerState, CircuitBreaker};
 use crate::window::CallEnd;
 
@@ -153,5 +155,5 @@ fn tell(name: &Arc<str>, state: BreakerState) {
 }
 
 #[cfg(test)]
-#[path = "breaker_model_tests.rs"]
+#[path = "breaker/model_tests.rs"]
 mod model_tests;

@@ -20,7 +20,9 @@ use crate::window::Window;
 /// 5. All policies of one dependency share it by name, whatever clones of them there are; a reload keeps it.
 ///
 /// What fails to it: errors that say `is_retryable`, unless the call decides otherwise by
-/// [`counts_as_failure`](crate::Call::counts_as_failure), and attempts that the policy's own time cuts.
+/// [`counts_as_failure`](crate::Call::counts_as_failure), and attempts that the policy's own time cuts. So
+/// give the policy an attempt timeout: a call that never ends says nothing, and a probe that never ends
+/// keeps its place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CircuitBreaker {
     /// The part of the calls that may fail before it opens: above 0, at most 1.

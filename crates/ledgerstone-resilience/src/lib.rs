@@ -31,13 +31,11 @@
 //! # }
 //! ```
 
-mod attempt;
 mod backoff;
 mod breaker;
 mod bulkhead;
 mod call;
 mod call_options;
-mod circuit;
 mod circuit_breaker;
 mod contradiction;
 mod deadline;
@@ -46,7 +44,6 @@ mod duration_text;
 mod failure;
 mod fallback_on;
 mod hedge;
-mod hedged;
 mod idempotency_key;
 mod invalid_policy;
 mod jitter;
@@ -62,7 +59,6 @@ mod refusal;
 mod retry;
 mod retry_budget;
 mod run;
-mod shared_rules;
 mod slots;
 mod window;
 

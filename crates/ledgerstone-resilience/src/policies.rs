@@ -1,5 +1,7 @@
 //! The policies of a program by name: from settings, reloaded without losing what they have learnt.
 
+mod shared_rules;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,10 +12,10 @@ use crate::circuit_breaker::BreakerReport;
 use crate::dependencies::Dependencies;
 use crate::invalid_policy::InvalidPolicy;
 use crate::onion::Onion;
+use crate::policies::shared_rules::SharedRules;
 use crate::policy::Policy;
 use crate::policy_builder::PolicyBuilder;
 use crate::policy_settings::{PolicyParts, PolicySettings};
-use crate::shared_rules::SharedRules;
 
 /// The policies of a program, by name. Clones are the same registry.
 ///

@@ -1,5 +1,8 @@
 //! One call on its way through the onion: rate limit, total timeout, retry, and what lies further in.
 
+mod attempt;
+mod hedged;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a policy tells: its metrics by name and label.
+//! What a policy tells: its metrics by name and label, and its spans.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -12,6 +12,8 @@ use metrics::{
     SharedString, Unit,
 };
 use tokio::time::timeout;
+use tracing::Subscriber;
+use tracing::span::{Attributes, Id, Record};
 
 use crate::upstream::{Allows, Does, Upstream, millis, seconds};
 
@@ -146,4 +148,36 @@ fn every_slot_tells_what_it_did() {
             "ledgerstone_policy_retries_total policy=orders 1",
         ]
     );
+}
+
+/// Keeps the names of the spans that are opened.
+#[derive(Debug, Clone, Default)]
+struct Spans(Arc<Mutex<BTreeMap<&'static str, u64>>>);
+
+impl Subscriber for Spans {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.is_span() && metadata.target().starts_with("ledgerstone_resilience")
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut kept = self.0.lock().unwrap();
+        *kept.entry(span.metadata().name()).or_default() += 1;
+        Id::from_u64(kept.values().sum())
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[test]
+fn a_span_stands_wherever_time_passes() {
+    let spans = Spans::default();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    tracing::subscriber::with_default(spans.clone(), || runtime.block_on(calls()));
+    let names: Vec<_> = spans.0.lock().unwrap().keys().copied().collect();
+    assert_eq!(names, ["attempt", "backoff", "bulkhead", "fallback", "policy", "rate_limit"]);
 }

@@ -7,9 +7,9 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument as _, debug_span};
 
 use crate::breaker::Admitted;
+use crate::breaker::circuit::Stopped;
 use crate::bulkhead::{Full, Place, Places};
 use crate::call::{Attempt, Attempts};
-use crate::circuit::Stopped;
 use crate::deadline::Deadline;
 use crate::refusal::Refusal;
 use crate::run::{Answer, Run};
