@@ -37,5 +37,5 @@ pub use server::panics::catch_panics;
 pub use server::rate_limit::{Allowance, Asked, RateLimit, Unjudged, limit_rate};
 pub use server::request_id::{RequestId, RequestIds};
 pub use server::security_headers::{SecurityHeaders, secure_headers};
-pub use server::time_limit::{RequestTime, TimeLimit, limit_time};
+pub use server::time_limit::{TimeLimit, limit_time};
 pub use trace_context::TraceContext;

@@ -24,7 +24,7 @@ impl TimeLimit {
 
     /// Begins the time of a request, of which its caller may have left less (`x-ledgerstone-deadline-ms`); one that
     /// nobody waits for any more is refused (LS0040).
-    pub fn begin(self, headers: &HeaderMap) -> Result<RequestTime, Failure> {
+    pub(crate) fn begin(self, headers: &HeaderMap) -> Result<RequestTime, Failure> {
         let own = Deadline::after(self.0);
         let Some(callers) = given(headers)? else {
             return Ok(RequestTime { deadline: own, span: self.0, is_callers: false, has_begun: false });
@@ -40,7 +40,7 @@ impl TimeLimit {
 
 /// The time of one request.
 #[derive(Debug)]
-pub struct RequestTime {
+pub(crate) struct RequestTime {
     deadline: Deadline,
     span: Duration,
     is_callers: bool,
