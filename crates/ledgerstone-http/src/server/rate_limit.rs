@@ -93,19 +93,22 @@ impl RateLimit {
         match self.limiter.take(&asked.key, asked.cost).await {
             Ok(verdict) if verdict.is_allowed => Ok(Allowance::of(&verdict)),
             Ok(verdict) => Err(refused(&verdict)),
-            Err(error) => self.failed(error),
+            Err(error) => {
+                self.tell(&error);
+                match self.unjudged {
+                    Unjudged::LetThrough => Ok(Allowance::default()),
+                    Unjudged::Refuse => Err(Failure::from(error).into_response()),
+                }
+            }
         }
     }
 
-    fn failed(&self, error: BackendError) -> Result<Allowance, Response> {
+    /// Counts a failure of the limiter, and logs it once in a while.
+    fn tell(&self, error: &BackendError) {
         metrics::counter!("ledgerstone_rate_limit_failures_total").increment(1);
         if self.is_time_to_tell() {
             let unjudged = self.unjudged;
             tracing::warn!(%error, ?unjudged, "the rate limiter fails");
-        }
-        match self.unjudged {
-            Unjudged::LetThrough => Ok(Allowance::default()),
-            Unjudged::Refuse => Err(Failure::from(error).into_response()),
         }
     }
 

@@ -73,7 +73,6 @@ impl Serve {
             drain_deadline: settings.server.drain,
             project: !self.no_projections,
             scavenge: settings.scavenge,
-            ..ServeOptions::default()
         };
         // What cannot be served is not opened: an open makes the files of a store that is not there.
         let listening = Listening::bind(options).await?;
