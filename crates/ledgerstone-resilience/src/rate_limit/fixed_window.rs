@@ -19,6 +19,7 @@ impl FixedWindow {
     }
 
     /// Returns the tally after taking `cost`, or how many microseconds to wait.
+    #[inline]
     pub(crate) fn take(self, tally: Tally, now: u64, cost: u64) -> Result<Tally, u64> {
         let tally = self.rolled(tally, now);
         let used = tally.used + cost;
@@ -30,11 +31,13 @@ impl FixedWindow {
     }
 
     /// Returns how much may be taken at `now`.
+    #[inline]
     pub(crate) fn remaining(self, tally: Tally, now: u64) -> u64 {
         self.limit.saturating_sub(self.rolled(tally, now).used)
     }
 
     /// Returns how many microseconds until everything may be taken.
+    #[inline]
     pub(crate) fn resets_in(self, tally: Tally, now: u64) -> u64 {
         let tally = self.rolled(tally, now);
         if tally.used == 0 { 0 } else { tally.at + self.per - now }

@@ -40,12 +40,14 @@ impl Gcra {
     }
 
     /// Returns the time kept, not before `tick` and not further ahead than the rule allows.
+    #[inline]
     fn due(self, tally: Tally, tick: u64) -> (u64, u64) {
         let latest = (tick + self.ahead, self.ahead_rest);
         (tally.at, tally.used).max((tick, 0)).min(latest)
     }
 
     /// Returns the tally after taking `cost`, or how many microseconds to wait.
+    #[inline]
     pub(crate) fn take(self, tally: Tally, now: u64, cost: u64) -> Result<Tally, u64> {
         let tick = self.scale.ticks(now);
         let (at, rest) = self.due(tally, tick);
@@ -62,6 +64,7 @@ impl Gcra {
     }
 
     /// Returns how much may be taken at `now`.
+    #[inline]
     pub(crate) fn remaining(self, tally: Tally, now: u64) -> u64 {
         let tick = self.scale.ticks(now);
         let (at, rest) = self.due(tally, tick);
@@ -70,6 +73,7 @@ impl Gcra {
     }
 
     /// Returns how many microseconds until everything may be taken.
+    #[inline]
     pub(crate) fn resets_in(self, tally: Tally, now: u64) -> u64 {
         let tick = self.scale.ticks(now);
         let (at, rest) = self.due(tally, tick);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ledgerstone_core::{BackendError, Clock, ErrorKind, RateOverride, RateRule, RateState, RateVerdict};
 use parking_lot::{Mutex, RwLock};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::invalid_rule::InvalidRule;
 use super::limit_counters::LimitCounters;
@@ -25,7 +26,8 @@ const KEYS_OF_A_SHARD: usize = 64;
 /// A key with an override is kept until the override is lifted.
 pub(crate) struct KeyedTallies {
     time: LocalTime,
-    hasher: RandomState,
+    /// Drawn for each limiter, so that nobody can choose keys that meet in one place.
+    seed: u64,
     shards: Box<[Padded]>,
     common: RwLock<Arc<RuleSet>>,
     name: Option<String>,
@@ -53,7 +55,7 @@ impl KeyedTallies {
         let shard = || Padded(Mutex::new(Shard::new(Arc::new(common.apart()), of_a_shard, unbound.clone())));
         Ok(Self {
             time: LocalTime::new(clock),
-            hasher: RandomState::new(),
+            seed: RandomState::new().hash_one(0),
             shards: (0..shards).map(|_| shard()).collect(),
             common: RwLock::new(Arc::new(common)),
             name,
@@ -72,6 +74,7 @@ impl KeyedTallies {
     }
 
     /// Takes a cost that weighs `share` times as much.
+    #[inline]
     pub(crate) fn take(&self, key: &str, cost: u32, share: u32) -> Result<RateVerdict, BackendError> {
         check_key(key)?;
         let (key, shard) = self.find(key);
@@ -150,8 +153,9 @@ impl KeyedTallies {
         Ok(())
     }
 
+    #[inline]
     fn find<'a>(&self, key: &'a str) -> (HashedKey<'a>, &Mutex<Shard>) {
-        let hash = self.hasher.hash_one(key);
+        let hash = xxh3_64_with_seed(key.as_bytes(), self.seed);
         // The table within a shard goes by the low bits.
         let index = usize::try_from(hash >> 48).unwrap_or_default() & (self.shards.len() - 1);
         (HashedKey { hash, text: key }, &self.shards[index].0)

@@ -25,11 +25,13 @@ impl LimitCounters {
     }
 
     /// Counts a call that passed.
+    #[inline]
     pub(crate) fn allowed(&self) {
         self.allowed.increment(1);
     }
 
     /// Counts a call that was refused.
+    #[inline]
     pub(crate) fn refused(&self) {
         self.refused.increment(1);
     }

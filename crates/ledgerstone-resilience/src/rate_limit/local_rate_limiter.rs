@@ -10,8 +10,8 @@ use super::keyed_tallies::KeyedTallies;
 
 /// Limits by key within this process.
 ///
-/// Memory is bounded by a number of keys. A key that has everything again is forgotten as new ones come;
-/// if there are too many that have not, the one of eight that will have everything soonest is forgotten.
+/// Memory is bounded by a number of keys. A key that has everything again is forgotten as new ones come,
+/// once a quarter of the room is taken; if there are too many that have not, the one of eight that will have everything soonest is forgotten.
 #[derive(Debug, Clone)]
 pub struct LocalRateLimiter {
     keyed: Arc<KeyedTallies>,

@@ -26,6 +26,7 @@ impl LocalTime {
     }
 
     /// Returns the time in microseconds.
+    #[inline]
     pub(crate) fn now(&self) -> u64 {
         self.began_at + micros(self.clock.monotonic().saturating_sub(self.began))
     }

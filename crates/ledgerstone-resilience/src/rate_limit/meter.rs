@@ -57,6 +57,7 @@ impl Meter {
     }
 
     /// Returns the tally after taking `cost`, or how many microseconds to wait.
+    #[inline]
     pub(crate) fn take(&self, tally: Tally, now: u64, cost: u64) -> Result<Tally, u64> {
         match self {
             Self::FixedWindow(rule) => rule.take(tally, now, cost),
@@ -67,6 +68,7 @@ impl Meter {
     }
 
     /// Returns how much may be taken at `now`.
+    #[inline]
     pub(crate) fn remaining(&self, tally: Tally, now: u64) -> u32 {
         let remaining = match self {
             Self::FixedWindow(rule) => rule.remaining(tally, now),
@@ -78,6 +80,7 @@ impl Meter {
     }
 
     /// Returns how many microseconds until everything may be taken.
+    #[inline]
     pub(crate) fn resets_in(&self, tally: Tally, now: u64) -> u64 {
         match self {
             Self::FixedWindow(rule) => rule.resets_in(tally, now),

@@ -37,10 +37,12 @@ impl Tallies {
         Self { first: Tally::default(), rest: rest.into_boxed_slice() }
     }
 
+    #[inline]
     fn get(&self, index: usize) -> Tally {
         if index == 0 { self.first } else { self.rest.get(index - 1).copied().unwrap_or_default() }
     }
 
+    #[inline]
     fn set(&mut self, index: usize, tally: Tally) {
         if index == 0 {
             self.first = tally;
@@ -96,6 +98,7 @@ impl RuleSet {
     }
 
     /// Refuses a cost that no waiting will make room for.
+    #[inline]
     pub(crate) fn check_cost(&self, cost: u32) -> Result<(), BackendError> {
         match self.bound.iter().find(|bound| cost > bound.rule.most_at_once()) {
             None => Ok(()),
@@ -106,6 +109,7 @@ impl RuleSet {
     /// Takes the cost from every rule or from none; `share` is by how much more it weighs here.
     ///
     /// A cost that weighs more than a rule can have at once asks for all of it, or it would never pass.
+    #[inline]
     pub(crate) fn take(&self, tallies: &mut Tallies, now: u64, cost: u32, share: u32) -> RateVerdict {
         let weighs = |bound: &Bound| {
             let weight = u64::from(cost) * u64::from(share);
@@ -155,6 +159,7 @@ impl RuleSet {
         }
     }
 
+    #[inline]
     fn state(&self, tallies: &Tallies, now: u64, share: u32, index: usize) -> RateState {
         let Bound { rule, meter, .. } = &self.bound[index];
         let tally = tallies.get(index);
@@ -210,6 +215,7 @@ pub(crate) fn too_much(cost: u32, rule: &RateRule) -> BackendError {
 }
 
 /// Refuses a key that is empty or too long.
+#[inline]
 pub(crate) fn check_key(key: &str) -> Result<(), BackendError> {
     if (1..=RateRule::MAX_KEY_BYTES).contains(&key.len()) {
         return Ok(());

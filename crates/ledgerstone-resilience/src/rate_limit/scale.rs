@@ -25,12 +25,14 @@ impl Scale {
     }
 
     /// Returns a time in microseconds as whole ticks.
+    #[inline]
     pub(crate) fn ticks(self, micros: u64) -> u64 {
         // A division costs more than all the rest of a decision.
         if self.tick == 1 { micros } else { micros / self.tick }
     }
 
     /// Returns how many microseconds lie between `now` and the beginning of a tick.
+    #[inline]
     pub(crate) fn until(self, tick: u64, now: u64) -> u64 {
         tick.saturating_mul(self.tick).saturating_sub(now)
     }
@@ -50,6 +52,7 @@ pub(crate) fn common_divisor(mut a: u64, mut b: u64) -> u64 {
 }
 
 /// Returns a time in whole microseconds.
+#[inline]
 pub(crate) fn micros(time: Duration) -> u64 {
     time.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(time.subsec_micros()))
 }

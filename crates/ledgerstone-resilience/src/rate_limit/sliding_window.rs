@@ -29,6 +29,7 @@ impl SlidingWindow {
     }
 
     /// Returns the tally after taking `cost`, or how many microseconds to wait.
+    #[inline]
     pub(crate) fn take(self, tally: Tally, now: u64, cost: u64) -> Result<Tally, u64> {
         let per = self.scale.per;
         let (tally, run) = self.rolled(tally, self.scale.ticks(now));
@@ -47,6 +48,7 @@ impl SlidingWindow {
     }
 
     /// Returns how much may be taken at `now`.
+    #[inline]
     pub(crate) fn remaining(self, tally: Tally, now: u64) -> u64 {
         let per = self.scale.per;
         let (tally, run) = self.rolled(tally, self.scale.ticks(now));
@@ -55,6 +57,7 @@ impl SlidingWindow {
     }
 
     /// Returns how many microseconds until everything may be taken.
+    #[inline]
     pub(crate) fn resets_in(self, tally: Tally, now: u64) -> u64 {
         let (tally, _) = self.rolled(tally, self.scale.ticks(now));
         match (tally.used, tally.before) {

@@ -125,6 +125,7 @@ impl Shard {
         self.entries.len()
     }
 
+    #[inline]
     pub(crate) fn take(
         &mut self,
         key: HashedKey<'_>,
@@ -225,6 +226,10 @@ impl Shard {
     /// Forgets keys that have everything again, and one that has not if there is no room left.
     fn forget(&mut self, now: u64) {
         let is_full = self.entries.len() >= self.most;
+        // While there is plenty of room, keys that come and go are cheaper kept than forgotten and met anew.
+        if self.entries.len() < self.most / 4 {
+            return;
+        }
         let mut soonest: Option<(u64, usize)> = None;
         let mut forgotten = false;
         for _ in 0..if is_full { Self::LOOKED_AT } else { Self::LOOKED_AT_IDLY } {

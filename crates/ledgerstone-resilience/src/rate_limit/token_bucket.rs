@@ -36,6 +36,7 @@ impl TokenBucket {
     }
 
     /// Returns the tally after taking `cost`, or how many microseconds to wait.
+    #[inline]
     pub(crate) fn take(self, tally: Tally, now: u64, cost: u64) -> Result<Tally, u64> {
         let tally = self.refilled(tally, self.scale.ticks(now));
         let used = tally.used.saturating_add(cost.saturating_mul(self.token));
@@ -47,12 +48,14 @@ impl TokenBucket {
     }
 
     /// Returns how much may be taken at `now`.
+    #[inline]
     pub(crate) fn remaining(self, tally: Tally, now: u64) -> u64 {
         let tally = self.refilled(tally, self.scale.ticks(now));
         self.room.saturating_sub(tally.used) / self.token
     }
 
     /// Returns how many microseconds until everything may be taken.
+    #[inline]
     pub(crate) fn resets_in(self, tally: Tally, now: u64) -> u64 {
         let tally = self.refilled(tally, self.scale.ticks(now));
         if tally.used == 0 { 0 } else { self.scale.until(tally.at + tally.used.div_ceil(self.refill), now) }
