@@ -25,7 +25,8 @@ fn limiters(algorithm: RateAlgorithm, clock: Arc<FixedClock>) -> Fresh<Limiters>
     let opened: Arc<Mutex<Vec<LocalRateLimiter>>> = Arc::default();
     let (counted, read) = (Arc::clone(&opened), Arc::clone(&clock));
     let open = move |rules: Vec<RateRule>| {
-        let limiter = LocalRateLimiter::with_max_keys("suite", &rules, read.clone(), 100);
+        let clock = Arc::clone(&read);
+        let limiter = LocalRateLimiter::with_max_keys("suite", &rules, clock, 100);
         let opened = Arc::clone(&opened);
         async move {
             let limiter = limiter?;
