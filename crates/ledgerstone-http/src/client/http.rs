@@ -26,6 +26,25 @@ use crate::client::route::Route;
 /// - An answer of another status than 2xx is an error, with the server's problem document if it sent one.
 /// - Without a policy of its own, a call is tried four times at most, with a budget; it has 30 seconds, and
 ///   an answer has 16 MiB.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use ledgerstone_http::{ClientOptions, Http, HttpError, ReqwestClient};
+///
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct User {}
+/// # fn main() -> Result<(), ledgerstone_core::BackendError> {
+/// let client = Arc::new(ReqwestClient::new(ClientOptions::default())?);
+/// let users = Http::builder("users", client, "http://users.example/api").build()?;
+/// # async fn calls(users: Http, draft: User) -> Result<(), HttpError> {
+/// let ada: User = users.get("/users/{id}").parameter("id", 7).json().await?;
+/// let new: User = users.post("/users").body_json(&draft).idempotency_key("order-7").json().await?;
+/// # Ok(())
+/// # }
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "IHttpClient")]
 #[derive(Clone)]
 pub struct Http {

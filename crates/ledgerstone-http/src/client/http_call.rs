@@ -26,8 +26,16 @@ const JSON: &str = "application/json";
 
 /// One call: what is set on it holds for this call alone. It is sent by `json`, `send`, `bytes` or `stream`.
 ///
-/// `K` says whether its body can be sent again. With a body that is [`OnceOnly`](crate::client::OnceOnly) there is no way to ask for
-/// retries, and the call runs once under any policy.
+/// `K` says whether its body can be sent again. With a body that is [`OnceOnly`](crate::OnceOnly) there is no
+/// way to ask for retries, and the call runs once under any policy.
+///
+/// ```compile_fail,E0599
+/// # use ledgerstone_http::{Body, Http};
+/// # fn send(files: Http) {
+/// let pieces = futures_util::stream::iter([Ok("one".into())]);
+/// files.put("/files").body(Body::once(pieces)).retries(Some(3));
+/// # }
+/// ```
 #[must_use = "a call is sent by json, send, bytes or stream"]
 pub struct HttpCall<K: BodyKind = Replayable> {
     http: Http,
@@ -150,7 +158,7 @@ impl<K: BodyKind> HttpCall<K> {
         self
     }
 
-    /// Sends this body. With one that is [`OnceOnly`](crate::client::OnceOnly), the call runs once, whatever was said before.
+    /// Sends this body. With one that is [`OnceOnly`](crate::OnceOnly), the call runs once, whatever was said before.
     pub fn body<B: BodyKind>(self, body: Body<B>) -> HttpCall<B> {
         HttpCall {
             http: self.http,

@@ -220,10 +220,10 @@ impl Prepared<'_> {
             }
             None => {}
         }
-        if let Some(correlation) = Correlation::current() {
+        if let Some(correlation) = Correlation::current().filter(|_| !is_astray) {
             put(Correlation::HEADER, correlation.as_str());
         }
-        if let Some(trace) = TraceContext::current() {
+        if let Some(trace) = TraceContext::current().filter(|_| !is_astray) {
             put(TraceContext::HEADER, trace.parent());
             if let Some(state) = trace.state() {
                 put(TraceContext::STATE_HEADER, state);

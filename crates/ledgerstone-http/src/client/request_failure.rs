@@ -57,11 +57,14 @@ fn classify(error: &reqwest::Error) -> (ErrorKind, String, bool) {
 /// Tells whether bytes came that cannot be understood, rather than none.
 fn is_malformed(error: &reqwest::Error) -> bool {
     let is_parse = find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse);
-    is_parse || find::<io::Error>(error).is_some_and(|io| is_nonsense(io.kind()))
+    is_parse || find::<io::Error>(error).is_some_and(is_nonsense)
 }
 
-fn is_nonsense(kind: io::ErrorKind) -> bool {
-    matches!(kind, io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
+/// Tells whether an I/O error, or one that it wraps, is about what was read; as its source it skips that one.
+fn is_nonsense(error: &io::Error) -> bool {
+    let wrapped = || error.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>());
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
+        || wrapped().is_some_and(is_nonsense)
 }
 
 fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
