@@ -24,10 +24,12 @@ pub(crate) struct Envelope<T> {
     pub(crate) value: Option<T>,
 }
 
+type Encode<T> = fn(u32, &Origin, Option<&T>) -> Result<Vec<u8>, serde_json::Error>;
+
 /// How values become bytes and back; held as plain functions so that a cache without a shared tier asks
 /// nothing of its values.
 pub(crate) struct Codec<T> {
-    pub(crate) encode: fn(u32, &Origin, Option<&T>) -> Result<Vec<u8>, serde_json::Error>,
+    pub(crate) encode: Encode<T>,
     pub(crate) decode: fn(u32, &[u8]) -> Option<Envelope<T>>,
 }
 

@@ -43,9 +43,12 @@ impl Locks for RealLocks {
     type Of<T: Send + 'static> = parking_lot::Mutex<T>;
 }
 
+/// The flights of each key that has not landed.
+type Board<R, L> = HashMap<Arc<str>, Arc<Flight<R, L>>>;
+
 /// The flights under way, one a key.
 pub(crate) struct Flights<R: Clone + Send + 'static, L: Locks = RealLocks> {
-    under_way: Arc<L::Of<HashMap<Arc<str>, Arc<Flight<R, L>>>>>,
+    under_way: Arc<L::Of<Board<R, L>>>,
 }
 
 /// One flight: what it brought, or who waits for it.
@@ -104,7 +107,7 @@ impl<R: Clone + Send + 'static, L: Locks> fmt::Debug for Flights<R, L> {
 
 /// The duty to land a flight; dropped without, it lands as lost, so that nobody waits for ever.
 pub(crate) struct Ticket<R: Clone + Send + 'static, L: Locks = RealLocks> {
-    flights: Arc<L::Of<HashMap<Arc<str>, Arc<Flight<R, L>>>>>,
+    flights: Arc<L::Of<Board<R, L>>>,
     key: Arc<str>,
     flight: Arc<Flight<R, L>>,
     lost: Option<R>,

@@ -170,7 +170,11 @@ impl<T: Send + Sync + 'static> Inner<T> {
     }
 
     /// Tells the other nodes what was invalidated; what cannot be said now is said as soon as it can be.
-    pub(crate) async fn tell(&self, targets: &[CacheTarget], at: Option<LogPoint>) -> Result<(), BackendError> {
+    pub(crate) async fn tell(
+        &self,
+        targets: &[CacheTarget],
+        at: Option<LogPoint>,
+    ) -> Result<(), BackendError> {
         let said = self.say(Body::Invalidated { targets: targets.to_vec(), at }).await;
         if said.is_err() {
             let mut unsaid = self.unsaid.lock();

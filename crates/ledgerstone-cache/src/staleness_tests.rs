@@ -131,7 +131,10 @@ impl Numbers {
 
 async fn disturb(weather: Weather, plugs: Vec<LocalBackplane>, shared: Arc<SharedStub>, seed: u64) {
     let mut random = Numbers(seed);
-    while weather != Weather::Fair {
+    if weather == Weather::Fair {
+        return;
+    }
+    loop {
         sleep(Duration::from_millis(random.below(300))).await;
         let plug = &plugs[random.index(plugs.len())];
         match random.below(4) {

@@ -1,7 +1,5 @@
 //! Every cache store of this build, every case; the mutants that prove the cases; and caches over a real Redis.
 
-#![expect(clippy::expect_used, reason = "a test says by a panic what it cannot do")]
-
 mod mutants;
 #[cfg(feature = "redis")]
 mod redis;

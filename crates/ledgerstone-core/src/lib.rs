@@ -3,12 +3,10 @@
 //! ```
 //! use ledgerstone_core::{Append, Batch, EventData, EventType, ExpectedRevision, StreamId};
 //!
-//! # fn main() -> Result<(), ledgerstone_core::InvalidName> {
 //! let opened = EventData::json(uuid::Uuid::now_v7(), EventType::new("AccountOpened")?, r#"{"owner":"Ada"}"#);
 //! let batch = Batch::of(Append::to(StreamId::new("account-42")?, ExpectedRevision::NoStream, vec![opened]));
 //! assert_eq!(batch.events().count(), 1);
-//! # Ok(())
-//! # }
+//! # Ok::<(), ledgerstone_core::InvalidName>(())
 //! ```
 
 mod aggregate;
@@ -44,8 +42,6 @@ mod tenant;
 mod text;
 mod timestamp;
 
-#[doc(hidden)]
-pub use aggregate::schema_version;
 pub use aggregate::{Aggregate, DomainEvent, EventSchema};
 pub use batch::{Append, AppendCondition, Appended, AppendedRange, Batch, InvalidBatch, Limits, Refusal};
 pub use cache::{
@@ -77,19 +73,18 @@ pub use json::selection::{CapabilitiesJson, EventPageJson, LimitsJson, Selection
 pub use mark::{Mark, MarkChange, MarkName, MarkNotMet};
 pub use position::{Heads, LogIdentity, LogKind, LogPoint, Position};
 pub use projection::{Projection, ProjectionError};
-pub use query::{Query, QueryItem};
 pub use rate_limiter::{RateAlgorithm, RateLimiter, RateOverride, RateRule, RateState, RateVerdict};
 pub use record::{EncodedEvent, InvalidRecord, RecordLayout, RecordPlace, RecordedEvent, Stamp};
 pub use removal::{RETENTION, Removal, Removing, Retention, TOMBSTONED, TRANSIENT, TRUNCATED};
 pub use retry::{Retry, Retryable, Sleeper};
 pub use selection::{Direction, Frame, Hole, Selection, TimeRange};
-#[doc(hidden)]
-pub use serde_json;
 pub use stream::{ExpectedRevision, Revision, StreamId, StreamState, category_of};
 pub use tenant::{Tenant, TenantScope};
 pub use timestamp::{OffsetTime, Timestamp};
+#[doc(hidden)]
+pub use {aggregate::schema_version, serde_json};
 pub use {
     checked::cursor::PageEnd, checked::field_value::FieldValue, checked::words::words, code::Code,
     json::object::ObjectJson, locator::Locator, metadata::Metadata, nearest::nearest, problem::Problem,
-    tag::Tag, text::InvalidName,
+    query::Query, query::QueryItem, tag::Tag, text::InvalidName,
 };

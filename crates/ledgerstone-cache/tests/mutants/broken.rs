@@ -16,6 +16,8 @@ use ledgerstone_testkit::conformance::Fresh;
 use parking_lot::Mutex;
 
 pub(super) type Put = Result<Vec<CachePut>, BackendError>;
+type Entries = Vec<(String, CacheEntry)>;
+type Asked = (String, Duration);
 type Told = (Vec<CacheTarget>, Option<LogPoint>);
 type Answer<R> = BoxFuture<'static, Result<R, BackendError>>;
 
@@ -44,10 +46,10 @@ pub(super) struct Mutant {
     pub(super) name: &'static str,
     pub(super) caught_by: Vec<&'static str>,
     read: fn(Arc<Beneath>, Vec<String>) -> Answer<CacheRead>,
-    put: fn(Arc<Beneath>, Vec<(String, CacheEntry)>) -> Answer<Vec<CachePut>>,
+    put: fn(Arc<Beneath>, Entries) -> Answer<Vec<CachePut>>,
     targets: fn(CacheTarget) -> CacheTarget,
     invalidate: fn(Arc<Beneath>, Told) -> Answer<CacheStamp>,
-    lease: fn(Arc<Beneath>, (String, Duration)) -> Answer<Option<CacheLease>>,
+    lease: fn(Arc<Beneath>, Asked) -> Answer<Option<CacheLease>>,
     release: fn(Arc<Beneath>, CacheLease) -> Answer<()>,
 }
 
@@ -82,10 +84,7 @@ impl Mutant {
         self
     }
 
-    pub(super) fn put(
-        mut self,
-        broken: fn(Arc<Beneath>, Vec<(String, CacheEntry)>) -> Answer<Vec<CachePut>>,
-    ) -> Self {
+    pub(super) fn put(mut self, broken: fn(Arc<Beneath>, Entries) -> Answer<Vec<CachePut>>) -> Self {
         self.put = broken;
         self
     }
@@ -100,10 +99,7 @@ impl Mutant {
         self
     }
 
-    pub(super) fn lease(
-        mut self,
-        broken: fn(Arc<Beneath>, (String, Duration)) -> Answer<Option<CacheLease>>,
-    ) -> Self {
+    pub(super) fn lease(mut self, broken: fn(Arc<Beneath>, Asked) -> Answer<Option<CacheLease>>) -> Self {
         self.lease = broken;
         self
     }

@@ -284,7 +284,7 @@ fn leasing() -> Vec<Mutant> {
         Mutant::new("has one lease for all keys")
             .lease(broken!(|beneath, asked| {
                 // What is no key stays one that is refused.
-                let key = if asked.0.len() < 100 && asked.0.len() > 0 { "all" } else { &asked.0 };
+                let key = if asked.0.len() < 100 && !asked.0.is_empty() { "all" } else { &asked.0 };
                 beneath.store.lease(key, asked.1).await
             }))
             .caught_by(&["leases_of_different_keys_do_not_touch"]),

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
-use futures_util::stream::BoxStream;
-use ledgerstone_core::{BackendError, Code, ErrorKind, HttpClient, HttpRequest, HttpResponse, Retryable};
+use ledgerstone_core::{
+    BackendError, Code, ErrorKind, HttpBody, HttpClient, HttpRequest, HttpResponse, Retryable,
+};
 use ledgerstone_resilience::{DEADLINE_HEADER, Deadline};
 use parking_lot::Mutex;
 
@@ -16,6 +17,7 @@ use crate::correlation::Correlation;
 use crate::gateway::lease::{Lease, may_be_repeated};
 use crate::gateway::live_endpoint::LiveEndpoint;
 use crate::gateway::service::Service;
+use crate::trace_context::TraceContext;
 
 /// A request to a service that is ready to be sent, as often as need be.
 #[derive(Debug)]
@@ -38,23 +40,28 @@ impl Outgoing {
         deadline: Option<Deadline>,
         more: Option<(String, String)>,
     ) -> Result<HttpResponse, CallFailure> {
+        let (lease, request) = self.begin(deadline, more).await?;
+        take(lease, self.client.send(request).await)
+    }
+
+    /// Sends it with a body that comes piece by piece, and so once only.
+    pub(crate) async fn stream(&self, body: HttpBody) -> Result<HttpResponse, CallFailure> {
+        let (lease, request) = self.begin(None, None).await?;
+        take(lease, self.client.send_streaming(request, body).await)
+    }
+
+    /// Chooses an endpoint that was not tried, if there is one, and makes the request to it.
+    async fn begin(
+        &self,
+        deadline: Option<Deadline>,
+        more: Option<(String, String)>,
+    ) -> Result<(Lease, HttpRequest), BackendError> {
         let deadline = [deadline, Deadline::current()].into_iter().flatten().min();
         let tried = self.tried.lock().clone();
-        let mut lease = self.service.choose(&tried).await?;
+        let lease = self.service.choose(&tried).await?;
         self.tried.lock().push(Arc::clone(lease.endpoint()));
         let request = self.request(&lease, deadline, more)?;
-        match self.client.send(request).await {
-            Ok(response) => {
-                lease.answer(response.status);
-                let repeat = may_be_repeated(response.status);
-                let response = held_by(lease, response);
-                if repeat { Err(CallFailure::Answered(response)) } else { Ok(response) }
-            }
-            Err(error) => {
-                judge(&mut lease, &error);
-                Err(CallFailure::Failed(error))
-            }
-        }
+        Ok((lease, request))
     }
 
     fn request(
@@ -68,10 +75,17 @@ impl Outgoing {
         headers.extend(self.headers.iter().cloned());
         headers.extend(more);
         let has = |name: &str| self.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
-        if let Some(correlation) = Correlation::current()
-            && !has(Correlation::HEADER)
-        {
-            headers.push((Correlation::HEADER.to_owned(), correlation.as_str().to_owned()));
+        let mut tell = |name: &str, value: &str| {
+            if !has(name) {
+                headers.push((name.to_owned(), value.to_owned()));
+            }
+        };
+        if let Some(correlation) = Correlation::current() {
+            tell(Correlation::HEADER, correlation.as_str());
+        }
+        if let Some(trace) = TraceContext::current() {
+            tell(TraceContext::HEADER, trace.parent());
+            trace.state().into_iter().for_each(|state| tell(TraceContext::STATE_HEADER, state));
         }
         if let Some(deadline) = deadline {
             if deadline.is_over() {
@@ -80,7 +94,7 @@ impl Outgoing {
                 return Err(BackendError::new(ErrorKind::TimedOut, "gateway", "send a request", message)
                     .with_code(Code::DeadlineExceeded));
             }
-            headers.push((DEADLINE_HEADER.to_owned(), deadline.to_header()));
+            tell(DEADLINE_HEADER, &deadline.to_header());
         }
         let remaining = deadline.map(Deadline::remaining);
         Ok(HttpRequest {
@@ -90,6 +104,22 @@ impl Outgoing {
             body: self.body.clone(),
             timeout: [self.timeout, remaining].into_iter().flatten().min(),
         })
+    }
+}
+
+/// Learns from an answer about the endpoint, which stays busy until its body has ended.
+fn take(mut lease: Lease, answer: Result<HttpResponse, BackendError>) -> Result<HttpResponse, CallFailure> {
+    match answer {
+        Ok(response) => {
+            lease.answer(response.status);
+            let repeat = may_be_repeated(response.status);
+            let response = held_by(lease, response);
+            if repeat { Err(CallFailure::Answered(response)) } else { Ok(response) }
+        }
+        Err(error) => {
+            judge(&mut lease, &error);
+            Err(CallFailure::Failed(error))
+        }
     }
 }
 
@@ -141,7 +171,7 @@ fn held_by(lease: Lease, response: HttpResponse) -> HttpResponse {
 }
 
 struct Held {
-    body: BoxStream<'static, Result<Bytes, BackendError>>,
+    body: HttpBody,
     lease: Lease,
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use ledgerstone_core::BackendError;
-use ledgerstone_resilience::Policy;
+use ledgerstone_resilience::{Policies, Policy};
 
 use crate::gateway::service_settings::misconfigured;
 
@@ -24,6 +24,12 @@ impl PolicySource {
         let found = self.0.as_ref().and_then(|find| find(name));
         found
             .ok_or_else(|| misconfigured(format!("no policy is named {name:?}; declare it, or name another")))
+    }
+}
+
+impl From<Arc<Policies>> for PolicySource {
+    fn from(policies: Arc<Policies>) -> Self {
+        Self::new(move |name| policies.get(name))
     }
 }
 
