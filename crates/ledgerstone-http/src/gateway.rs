@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::http::Uri;
-use ledgerstone_core::{BackendError, ErrorKind, HttpClient, HttpRequest, HttpResponse};
+use ledgerstone_core::{BackendError, ErrorKind, HttpBody, HttpClient, HttpRequest, HttpResponse};
 use parking_lot::Mutex;
 
 use crate::gateway::attempt::{CallFailure, Outgoing};
@@ -126,11 +126,9 @@ impl Gateway {
             parts: call::Parts::default(),
         })
     }
-}
 
-#[async_trait]
-impl HttpClient for Gateway {
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, BackendError> {
+    /// Makes ready what somebody asks of a URL whose host is a service.
+    fn outgoing(&self, request: HttpRequest) -> Result<Outgoing, BackendError> {
         let url: Uri = request.url.parse().map_err(|error| {
             let message = format!("{:?} is no URL: {error}", request.url);
             BackendError::new(ErrorKind::Invalid, "gateway", "send a request", message)
@@ -138,7 +136,7 @@ impl HttpClient for Gateway {
         let service = self.services.get(url.host().unwrap_or_default())?;
         let target = url.path_and_query().map_or("/", |target| target.as_str());
         let timeout = request.timeout.or(Some(service.settings.timeout));
-        let outgoing = Outgoing {
+        Ok(Outgoing {
             service,
             client: Arc::clone(&self.client),
             method: request.method,
@@ -147,10 +145,29 @@ impl HttpClient for Gateway {
             body: request.body,
             timeout,
             tried: Mutex::default(),
-        };
-        match outgoing.attempt(None, None).await {
-            Ok(response) | Err(CallFailure::Answered(response)) => Ok(response),
-            Err(CallFailure::Failed(error)) => Err(error),
-        }
+        })
+    }
+}
+
+#[async_trait]
+impl HttpClient for Gateway {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, BackendError> {
+        answer(self.outgoing(request)?.attempt(None, None).await)
+    }
+
+    async fn send_streaming(
+        &self,
+        request: HttpRequest,
+        body: HttpBody,
+    ) -> Result<HttpResponse, BackendError> {
+        answer(self.outgoing(request)?.stream(body).await)
+    }
+}
+
+/// An answer that asks to come again is an answer to whoever does not repeat.
+fn answer(outcome: Result<HttpResponse, CallFailure>) -> Result<HttpResponse, BackendError> {
+    match outcome {
+        Ok(response) | Err(CallFailure::Answered(response)) => Ok(response),
+        Err(CallFailure::Failed(error)) => Err(error),
     }
 }

@@ -43,6 +43,7 @@ mod dependencies;
 mod duration_text;
 mod failure;
 mod fallback_on;
+mod guarded;
 mod hedge;
 mod idempotency_key;
 mod invalid_policy;
@@ -80,8 +81,8 @@ pub use rate_limit::{
 #[cfg(feature = "redis")]
 pub use rate_limit::{RedisRateLimiter, RedisRateOptions};
 pub use {
-    bulkhead::Bulkhead, dependencies::Dependencies, failure::Failure, fallback_on::FallbackOn, hedge::Hedge,
-    idempotency_key::IdempotencyKey, invalid_policy::InvalidPolicy, policies::Policies, policy::Policy,
-    policy_builder::PolicyBuilder, rate_limit_slot::RateLimitSlot, refusal::Refusal, retry::Retry,
-    retry_budget::RetryBudget, window::Window,
+    bulkhead::Bulkhead, dependencies::Dependencies, failure::Failure, fallback_on::FallbackOn,
+    guarded::Guarded, hedge::Hedge, idempotency_key::IdempotencyKey, invalid_policy::InvalidPolicy,
+    policies::Policies, policy::Policy, policy_builder::PolicyBuilder, rate_limit_slot::RateLimitSlot,
+    refusal::Refusal, retry::Retry, retry_budget::RetryBudget, window::Window,
 };

@@ -1,5 +1,6 @@
 //! Policies as callers meet them: in simulated time, before dependencies that fail on purpose.
 
+#![expect(clippy::expect_used, reason = "a panic in a test is its report")]
 #![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 #[path = "it/breaker.rs"]
@@ -12,6 +13,8 @@ mod contradictions;
 mod deadlines;
 #[path = "it/fallback.rs"]
 mod fallback;
+#[path = "it/guarded.rs"]
+mod guarded;
 #[path = "it/hedging.rs"]
 mod hedging;
 #[path = "it/onion_order.rs"]

@@ -7,6 +7,8 @@ use ledgerstone::engine::ReadModels;
 use ledgerstone::stores::StoreCondition;
 use ledgerstone::stores::Upkeep;
 
+use crate::outward::Outward;
+
 /// The parts of a running ledgerstone, put together by whoever starts it.
 #[derive(Debug, Clone)]
 pub struct App {
@@ -20,6 +22,8 @@ pub struct App {
     pub condition: Option<StoreCondition>,
     /// Looks after the files of the store, if it has any.
     pub upkeep: Option<Upkeep>,
+    /// What stands between it and others, if anything is configured.
+    pub outward: Option<Outward>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Gives ids to events that come without one.

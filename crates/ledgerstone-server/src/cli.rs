@@ -2,6 +2,8 @@
 
 mod backup;
 mod bench;
+mod breakers;
+mod cache;
 mod completions;
 mod demo;
 mod doctor;
@@ -13,12 +15,15 @@ mod explain;
 mod export;
 mod import;
 mod import_restore;
+mod limits;
+mod policies;
 mod read_models;
 mod read_models_query;
 mod read_models_report;
 mod restore;
 mod selection_arguments;
 mod serve;
+mod services;
 mod stores;
 mod streams;
 mod streams_list;
@@ -31,14 +36,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Arg, Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use ledgerstone::core::{Tenant, TenantScope};
+use ledgerstone::core::{Code, ErrorKind, Tenant, TenantScope};
 use ledgerstone::stores::Backend;
 
-use crate::compose::{Access, Opened, open_reading, open_store, open_to_check};
+use crate::compose::{Access, Opened, open_reading, open_store, open_to_check, server_of};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress_bar::ProgressBar;
+use crate::remote::Remote;
 use crate::settings::{Overrides, Settings};
 use crate::telemetry::init_warnings;
 
@@ -119,6 +125,21 @@ enum Noun {
     /// See and steer what follows the log
     #[command(subcommand)]
     Subscriptions(subscriptions::Subscriptions),
+    /// See and steer the circuit breakers of a running server
+    #[command(subcommand)]
+    Breakers(breakers::Breakers),
+    /// See the policies of calls: their slots, in order
+    #[command(subcommand)]
+    Policies(policies::Policies),
+    /// See and steer the rate limits of a running server
+    #[command(subcommand)]
+    Limits(limits::Limits),
+    /// Use and steer the caches of a running server
+    #[command(subcommand)]
+    Cache(cache::CacheCommand),
+    /// See the services behind a running server
+    #[command(subcommand)]
+    Services(services::Services),
     /// Import events from NDJSON or CSV
     Import(import::ImportCommand),
     /// Export events as NDJSON
@@ -146,6 +167,8 @@ struct Session {
     opened: Option<Backend>,
     /// Whether nothing of the store may be changed.
     read_only: bool,
+    /// What the command line says about the settings, to read them again.
+    overrides: Overrides,
 }
 
 impl Session {
@@ -185,6 +208,19 @@ impl Session {
                 .detail(format!("{} is in use; going through {}", self.settings.store, opened.locator));
         }
         opened
+    }
+
+    /// Returns the server that owns the store, which alone has what was asked for.
+    async fn server(&mut self, what: &str) -> Result<Remote, Failure> {
+        match server_of(&self.settings).await? {
+            Some(server) => Ok(server),
+            None => {
+                let message =
+                    format!("{what} belong to a running server, and none serves {}", self.settings.store);
+                Err(Failure::new(ErrorKind::Unavailable, Code::Unreachable, message)
+                    .with_help("start it with ledgerstone serve, or name it with --store http://HOST:PORT"))
+            }
+        }
     }
 
     /// Closes the store, however the command ended, so that it leaves one file and the next command need not wait.
@@ -264,7 +300,8 @@ async fn execute(cli: Cli) -> Result<Exit, Failure> {
     if !quiet && !matches!(cli.noun, Noun::Serve(_)) {
         init_warnings(json);
     }
-    let mut session = Session { settings, output, opened: None, read_only: cli.globals.read_only };
+    let read_only = cli.globals.read_only;
+    let mut session = Session { settings, output, opened: None, read_only, overrides };
     let session = &mut session;
     let ended = match cli.noun {
         Noun::Demo(command) => command.run(session).await,
@@ -274,6 +311,11 @@ async fn execute(cli: Cli) -> Result<Exit, Failure> {
         Noun::Stores(command) => command.run(session).await,
         Noun::ReadModels(command) => command.run(session).await,
         Noun::Subscriptions(command) => command.run(session).await,
+        Noun::Breakers(command) => command.run(session).await,
+        Noun::Policies(command) => command.run(session).await,
+        Noun::Limits(command) => command.run(session).await,
+        Noun::Cache(command) => command.run(session).await,
+        Noun::Services(command) => command.run(session).await,
         Noun::Import(command) => command.run(session).await,
         Noun::Export(command) => command.run(session).await,
         Noun::Backup(command) => command.run(session).await,

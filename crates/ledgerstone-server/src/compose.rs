@@ -2,10 +2,22 @@
 
 use std::path::Path;
 use std::sync::Arc;
+#[cfg(feature = "redis")]
+use std::time::Duration;
 
-use ledgerstone::core::{Clock, Code, ErrorKind, HttpClient, IdSource, Locator, SystemClock, TimeOrderedIds};
+use ledgerstone::cache::{Cache, CacheBuilder, CacheSettings};
+#[cfg(feature = "redis")]
+use ledgerstone::cache::{RedisBackplane, RedisCacheSettings, RedisCacheStore};
+#[cfg(feature = "redis")]
+use ledgerstone::core::RateRule;
+use ledgerstone::core::{
+    BackendError, Clock, Code, ErrorKind, HttpClient, IdSource, Locator, SystemClock, TimeOrderedIds,
+};
 use ledgerstone::engine::{ReadModelOptions, ReadModels};
 use ledgerstone::http::{ClientOptions, ReqwestClient};
+use ledgerstone::resilience::RateLimits;
+#[cfg(feature = "redis")]
+use ledgerstone::resilience::{RedisRateLimiter, RedisRateOptions, SharedRateOptions, SharedRates};
 use ledgerstone::stores::{
     self, Backend, BackupChecked, BackupRestored, BackupTaken, Inspection, Owner, RebuildWatch, Resources,
     Restore, Watch, inspect, open, owner_of,
@@ -13,8 +25,9 @@ use ledgerstone::stores::{
 
 use crate::app::App;
 use crate::failure::Failure;
+use crate::outward::StoredValue;
 use crate::remote::Remote;
-use crate::settings::Settings;
+use crate::settings::{Secret, Settings};
 
 /// What a command wants of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +77,23 @@ pub async fn open_store(
     }
 }
 
+/// Returns the server that the configured store is, or that owns it, if one runs.
+pub async fn server_of(settings: &Settings) -> Result<Option<Remote>, Failure> {
+    let is_server = matches!(settings.store.scheme(), "http" | "https");
+    let owner = if is_server { None } else { owner(&settings.store).await? };
+    let address = owner.as_ref().and_then(|owner| owner.address.as_deref());
+    let locator: Locator = match (is_server, address) {
+        (true, _) => settings.store.clone(),
+        (false, Some(address)) => format!("http://{address}").parse()?,
+        (false, None) => return Ok(None),
+    };
+    let client: Arc<dyn HttpClient> = Arc::new(ReqwestClient::new(ClientOptions::default())?);
+    let base = format!("{}:{}", locator.scheme(), locator.place());
+    let server = Remote::new(client, &base, settings.server.token.clone(), settings.tenant.clone());
+    server.check_answers(&locator).await?;
+    Ok(Some(server))
+}
+
 /// Opens the configured store only to read it, whoever owns it.
 pub async fn open_reading(settings: &Settings, rebuild: RebuildWatch) -> Result<Opened, Failure> {
     if is_missing(&settings.store) {
@@ -110,6 +140,88 @@ async fn open_at(settings: &Settings, locator: Locator, rebuild: RebuildWatch) -
     Ok(Opened { backend, remote, locator, is_read_only: false })
 }
 
+/// What reaches other systems, for what stands between them and this process.
+#[derive(Debug, Clone)]
+pub struct Adapters {
+    /// Sends requests.
+    pub http: Arc<dyn HttpClient>,
+    /// The Redis that nodes share, if one is configured.
+    redis: Option<Secret>,
+    /// The name of this process among the nodes.
+    node: String,
+}
+
+/// Takes what the settings say of other systems; nothing is connected yet.
+pub fn adapters(settings: &Settings) -> Result<Adapters, Failure> {
+    let http: Arc<dyn HttpClient> = Arc::new(ReqwestClient::new(ClientOptions::default())?);
+    let node = ids().next_id().simple().to_string();
+    Ok(Adapters { http, redis: settings.redis.clone(), node })
+}
+
+impl Adapters {
+    /// Returns a registry of rate limits that knows where nodes share them.
+    pub fn rate_limits(&self) -> RateLimits {
+        let limits = RateLimits::new(clock());
+        #[cfg(feature = "redis")]
+        if let Some(url) = self.redis.clone() {
+            let open = move |name: &str, rules: &[RateRule]| -> Result<Arc<dyn SharedRates>, BackendError> {
+                let limiter = RedisRateLimiter::new(name, rules, url.expose(), RedisRateOptions::default())?;
+                Ok(Arc::new(limiter))
+            };
+            return limits.with_shared(SharedRateOptions::of_node(&self.node), open);
+        }
+        limits
+    }
+
+    /// Builds a cache, in the memory of this process or shared with others too; within a runtime.
+    pub(crate) fn cache(
+        &self,
+        name: &str,
+        settings: CacheSettings,
+        shared: bool,
+    ) -> Result<Cache<StoredValue>, BackendError> {
+        let builder = Cache::builder(name, settings).node(&self.node).weigher(StoredValue::weight);
+        match shared {
+            false => builder.build(),
+            true => self.share(name, builder)?.build(),
+        }
+    }
+
+    #[cfg(feature = "redis")]
+    fn share(
+        &self,
+        name: &str,
+        builder: CacheBuilder<StoredValue>,
+    ) -> Result<CacheBuilder<StoredValue>, BackendError> {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        let Some(url) = &self.redis else { return Err(self.no_redis(name)) };
+        let prefix = format!("ledgerstone:cache:{name}");
+        let settings = RedisCacheSettings { prefix: prefix.clone(), ..RedisCacheSettings::default() };
+        let store = RedisCacheStore::new(url.expose(), settings)?;
+        let backplane = RedisBackplane::new(url.expose(), &format!("{prefix}:news"), PATIENCE)?;
+        Ok(builder.shared(Arc::new(store)).backplane(Arc::new(backplane)))
+    }
+
+    #[cfg(not(feature = "redis"))]
+    fn share(
+        &self,
+        name: &str,
+        _builder: CacheBuilder<StoredValue>,
+    ) -> Result<CacheBuilder<StoredValue>, BackendError> {
+        Err(self.no_redis(name))
+    }
+
+    fn no_redis(&self, cache: &str) -> BackendError {
+        let what = if cfg!(feature = "redis") && self.redis.is_none() {
+            "no Redis is configured; name one by redis.url"
+        } else {
+            "this build has no Redis; build it with the feature redis"
+        };
+        let message = format!("caches.{cache} is shared, and {what}, or leave `shared` out");
+        BackendError::new(ErrorKind::Misconfigured, "cache", "open", message)
+    }
+}
+
 /// Builds what the server serves, and what commands use without one.
 pub fn app(backend: &Backend) -> App {
     App {
@@ -118,6 +230,7 @@ pub fn app(backend: &Backend) -> App {
         read_models: read_models(backend),
         condition: backend.condition.clone(),
         upkeep: backend.upkeep.clone(),
+        outward: None,
         clock: clock(),
         ids: ids(),
     }

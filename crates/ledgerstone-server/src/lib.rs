@@ -19,6 +19,8 @@ mod lanes;
 pub mod log_check;
 pub mod log_digest;
 pub mod output;
+pub mod outward;
+mod passing;
 pub mod progress_bar;
 mod protocols;
 pub mod read_model_desk;

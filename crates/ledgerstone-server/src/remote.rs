@@ -57,6 +57,12 @@ impl Remote {
         self.connection.post(ASK, path, &self.tenant, body).await.map_err(failed)
     }
 
+    /// Puts JSON.
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let body = Bytes::from(serde_json::to_vec(body).map_err(anyhow::Error::new)?);
+        self.call("PUT", path, Some(("application/json", body))).await
+    }
+
     /// Sends the text of a declaration.
     pub async fn send_toml(&self, method: &'static str, path: &str, toml: &str) -> Result<Value, Failure> {
         let body = Bytes::copy_from_slice(toml.as_bytes());

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request};
 use ledgerstone::core::{BackendError, Code, ErrorKind, RateLimiter};
 use ledgerstone::http::{
-    Authenticator, Cors, Drain, Edge, Exchange, LoadShed, RateLimit, RequestIds, SecurityHeaders,
+    Authenticator, Cors, Drain, Edge, Exchange, LoadShed, Proxy, RateLimit, RequestIds, SecurityHeaders,
 };
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -25,7 +26,7 @@ use crate::connections::{ConnectionLimits, Speaks, accept};
 use crate::lanes::Lanes;
 use crate::protocols::umadb::service::UmaDb;
 use crate::settings::ScavengeSettings;
-use crate::{error_pages, scavenge_rounds, telemetry};
+use crate::{error_pages, passing, scavenge_rounds, telemetry};
 
 /// How to serve.
 #[derive(Clone)]
@@ -61,6 +62,8 @@ pub struct ServeOptions {
     pub project: bool,
     /// When the store is scavenged.
     pub scavenge: ScavengeSettings,
+    /// Passes requests on to other services; nothing where there are no routes.
+    pub proxy: Option<Proxy>,
 }
 
 /// Up to how many requests are handled at a time.
@@ -96,6 +99,7 @@ impl Default for ServeOptions {
             drain_deadline: Duration::from_secs(20),
             project: true,
             scavenge: ScavengeSettings::default(),
+            proxy: None,
         }
     }
 }
@@ -221,10 +225,11 @@ impl Server {
 /// Answers on every address until the end of the application is announced and what was asked has been answered.
 async fn answer(api: Api, http: Taken, umadb: Option<(Taken, Lanes)>, options: ServeOptions) {
     let (connections, ending) = (options.connections, &api.ending);
-    let routes = router(&api, edge(&api, &options)).map_request(|request: Request<_>| request.map(Body::new));
+    let routes = routes(&api, &options).map_request(|request: Request<_>| request.map(Body::new));
     tracing::info!(address = %http.address, "serving");
     // The rate of a caller whom nobody let in by name is that of its address.
-    let speaks = Speaks::Http { tells_addresses: options.rate_limiter.is_some() };
+    let tells_addresses = options.rate_limiter.is_some() || options.proxy.is_some();
+    let speaks = Speaks::Http { tells_addresses };
     let over_http = accept(http.listener, speaks, Lanes::shared(), routes, connections, ending.clone());
     let to_umadb_clients = async {
         let Some((Taken { listener, address }, lanes)) = umadb else { return };
@@ -235,18 +240,38 @@ async fn answer(api: Api, http: Taken, umadb: Option<(Taken, Lanes)>, options: S
     tokio::join!(over_http, to_umadb_clients);
 }
 
+/// Puts what is answered here together with what is passed on.
+fn routes(api: &Api, options: &ServeOptions) -> Router {
+    let load_shed = options.load.map(|load| Arc::new(LoadShed::new(load.in_flight, load.queue)));
+    let own = router(api, edge(api, options, load_shed.clone()));
+    let Some(proxy) = options.proxy.clone() else { return own };
+    // The proxy asks its callers itself who they are, route by route, and answers are its services' own.
+    let edge = edge(api, options, load_shed);
+    let edge = Edge { authenticator: None, headers: None, compression: false, ..edge };
+    let passed_on = edge.around(proxy.clone().router());
+    passing::beside(own, proxy, passed_on)
+}
+
 /// What runs beside the requests.
 struct Background {
     read_models: JoinHandle<()>,
     scavenge: JoinHandle<()>,
     upkeep: JoinHandle<()>,
+    invalidator: Option<JoinHandle<()>>,
 }
 
 impl Background {
     fn start(api: &Api, options: &ServeOptions, stopping: &CancellationToken) -> Self {
         let read_models = crate::api::read_models::run(api.clone(), options.project, stopping.clone());
         let scavenge = scavenge_rounds::run(api.app.upkeep.clone(), options.scavenge, stopping.clone());
+        let outward = api.app.outward.as_ref();
+        let invalidator = outward.map(|outward| outward.invalidator(Arc::clone(&api.app.events)));
+        let invalidator = invalidator.transpose().unwrap_or_else(|error| {
+            tracing::error!(%error, "caches are not invalidated by events");
+            None
+        });
         Self {
+            invalidator: invalidator.flatten().map(|invalidator| tokio::spawn(invalidator.run())),
             read_models: tokio::spawn(read_models),
             scavenge: tokio::spawn(scavenge),
             upkeep: tokio::spawn(telemetry::upkeep()),
@@ -258,6 +283,9 @@ impl Background {
         const PATIENCE: Duration = Duration::from_secs(5);
         stopping.cancel();
         self.upkeep.abort();
+        if let Some(invalidator) = &self.invalidator {
+            invalidator.abort();
+        }
         // What it began goes on until the store is closed.
         self.scavenge.abort();
         let abort = self.read_models.abort_handle();
@@ -281,7 +309,7 @@ fn drain(api: &Api, options: &ServeOptions) -> Drain {
     }
 }
 
-fn edge(api: &Api, options: &ServeOptions) -> Edge {
+fn edge(api: &Api, options: &ServeOptions, load_shed: Option<Arc<LoadShed>>) -> Edge {
     let observed = api.clone();
     Edge {
         authenticator: options.authenticator.clone(),
@@ -303,7 +331,7 @@ fn edge(api: &Api, options: &ServeOptions) -> Edge {
         rate_limit: options.rate_limiter.clone().map(RateLimit::new),
         // Handlers bound what they read, unpacked, by `ApiLimits::body_bytes`.
         body_limit: None,
-        load_shed: options.load.map(|load| Arc::new(LoadShed::new(load.in_flight, load.queue))),
+        load_shed,
         compression: options.compression,
     }
 }

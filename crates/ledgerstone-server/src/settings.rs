@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use ledgerstone::core::{Locator, RateRule, Tenant};
 
+pub(crate) use self::contradiction::find_idle_rule;
 use self::key::{KEYS, Key};
 use self::layer::Given;
 pub use self::layer::Origin;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub scavenge: ScavengeSettings,
     /// What is logged.
     pub log: LogSettings,
+    /// The Redis that nodes share limits and caches in, if any.
+    pub redis: Option<Secret>,
     /// The sections whose names the user chose: policies, limits, services, routes, caches.
     pub sections: Sections,
     /// The files that were read.
@@ -159,6 +162,7 @@ impl Default for Settings {
             },
             scavenge: ScavengeSettings::default(),
             log: LogSettings { filter: "info".to_owned(), format: LogFormat::Text },
+            redis: None,
             sections: Sections::default(),
             files: Vec::new(),
             origins: Vec::new(),

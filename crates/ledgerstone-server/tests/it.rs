@@ -18,6 +18,8 @@ mod draining;
 mod edge;
 #[path = "it/following.rs"]
 mod following;
+#[path = "it/outward.rs"]
+mod outward;
 #[path = "it/paging.rs"]
 mod paging;
 #[path = "it/read_model_requests.rs"]
@@ -46,6 +48,7 @@ fn main() -> std::process::ExitCode {
     serving::add(&mut trials);
     edge::add(&mut trials);
     draining::add(&mut trials);
+    outward::add(&mut trials);
     connecting::add(&mut trials);
     correlating::add(&mut trials);
     umadb_clients::add(&mut trials);

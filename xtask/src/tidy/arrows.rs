@@ -29,7 +29,7 @@ const ARROWS: &[Arrows] = &[
     Arrows { package: CORE, normal: &[], dev: &[] },
     Arrows { package: LOG, normal: &[CORE], dev: &[] },
     Arrows { package: STORES, normal: &[CORE, LOG], dev: &[TESTKIT] },
-    Arrows { package: RESILIENCE, normal: &[CORE], dev: &[TESTKIT] },
+    Arrows { package: RESILIENCE, normal: &[CORE], dev: &[TESTKIT, STORES] },
     Arrows { package: CACHE, normal: &[CORE], dev: &[TESTKIT] },
     Arrows { package: HTTP, normal: &[CORE, RESILIENCE], dev: &[TESTKIT] },
     Arrows { package: ENGINE, normal: &[CORE, RESILIENCE], dev: &[TESTKIT, STORES] },

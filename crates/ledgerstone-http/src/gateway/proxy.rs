@@ -171,6 +171,11 @@ impl Proxy {
         Router::new().fallback_service(self)
     }
 
+    /// Tells whether a path is one of its routes', whatever the method.
+    pub fn takes(&self, target: &PathAndQuery) -> bool {
+        self.inner.routes.know(target)
+    }
+
     /// Answers a request, by passing it on or by saying why not.
     pub async fn handle(&self, request: Request<Body>) -> Response {
         if let Some(correlation) = Correlation::current() {

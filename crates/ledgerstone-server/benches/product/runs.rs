@@ -188,6 +188,7 @@ async fn http(options: &Options, folder: &Path) -> anyhow::Result<Vec<Measured>>
         events: store.events,
         documents: store.documents,
         read_models: models,
+        outward: None,
         condition: None,
         upkeep: None,
         clock: Arc::new(SystemClock::new()),

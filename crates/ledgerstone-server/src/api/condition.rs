@@ -1,5 +1,7 @@
 //! What the server tells of the condition of the store.
 
+use ledgerstone::cache::CacheHealth;
+
 use crate::api::read_models::Trouble;
 use crate::api::state::Api;
 
@@ -12,6 +14,16 @@ pub(crate) fn damage(api: &Api) -> Option<Trouble> {
 /// Tells that the store takes no events, as far as the newest append shows.
 pub(crate) fn refusal(api: &Api) -> Option<Trouble> {
     api.metrics.appends_fail().then_some(Trouble { read_model: None, kind: "appends_fail" })
+}
+
+/// Tells what nodes share and this one has lost: a cache serves from memory then, a limiter enforces its share.
+pub(crate) fn degraded(api: &Api) -> Vec<Trouble> {
+    let Some(outward) = &api.app.outward else { return Vec::new() };
+    let caches = outward.caches().health().iter().any(CacheHealth::is_degraded);
+    let limits = !outward.limits().degraded().is_empty();
+    let told = [(caches, "cache_degraded"), (limits, "limits_degraded")];
+    let told = told.into_iter().filter(|(is_so, _)| *is_so);
+    told.map(|(_, kind)| Trouble { read_model: None, kind }).collect()
 }
 
 /// Puts the condition of the files into the metrics.

@@ -23,6 +23,9 @@ pub(crate) async fn metrics(State(api): State<Api>) -> Answered {
     api.metrics.following(api.limits.followers.saturating_sub(api.followers.available_permits()));
     measure(&api).await;
     measure_files(&api);
+    if let Some(outward) = &api.app.outward {
+        outward.caches().publish_metrics();
+    }
     let text = prometheus().map(PrometheusHandle::render).unwrap_or_default();
     Ok(with_type(text, MEDIA_TYPE))
 }

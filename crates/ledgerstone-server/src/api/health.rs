@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
 use crate::api::answer::{Answered, json};
-use crate::api::condition::{damage, refusal};
+use crate::api::condition::{damage, degraded, refusal};
 use crate::api::read_models::{Trouble, troubles};
 use crate::api::state::Api;
 
@@ -39,7 +39,7 @@ pub(crate) async fn startup(State(api): State<Api>) -> Response {
 /// a damaged place of the log, and a disk that takes no events: what is sound answers as before.
 pub(crate) async fn ready(State(api): State<Api>) -> Response {
     let reasons = reasons_against(&api).await;
-    let mut found: Vec<_> = damage(&api).into_iter().chain(refusal(&api)).collect();
+    let mut found: Vec<_> = damage(&api).into_iter().chain(refusal(&api)).chain(degraded(&api)).collect();
     if reasons.is_empty() {
         found.extend(tokio::time::timeout(PATIENCE, troubles(&api)).await.unwrap_or_default());
     }

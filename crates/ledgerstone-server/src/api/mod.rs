@@ -2,6 +2,8 @@
 
 mod answer;
 mod append;
+mod breakers;
+mod caches;
 pub(crate) mod call;
 mod condition;
 mod documents;
@@ -12,6 +14,7 @@ mod health;
 mod html;
 mod http_metrics;
 mod json_body;
+mod limits;
 mod log;
 pub mod openapi;
 mod page;
@@ -24,5 +27,6 @@ mod reads;
 mod removal;
 pub mod route;
 pub mod routes;
+mod services;
 pub mod state;
 pub(crate) mod upkeep;

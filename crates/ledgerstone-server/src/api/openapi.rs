@@ -103,6 +103,7 @@ fn operation_id(route: &Route) -> String {
 
 fn request_body(schema: &str) -> Value {
     let content = match schema {
+        "AnyBody" => json!({ "*/*": { "schema": reference(schema) } }),
         "Declaration" => json!({ "application/toml": { "schema": reference(schema) } }),
         "Events" => json!({
             "application/json": { "schema": reference(schema) },

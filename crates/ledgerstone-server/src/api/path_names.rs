@@ -41,3 +41,31 @@ pub(crate) async fn named<S: Send + Sync>(
     let found = decoded.into_iter().find(|(key, _)| key == name);
     Ok(found.map(|(_, value)| value).ok_or_else(invalid)?)
 }
+
+/// The limiter, breaker or cache that a path names.
+#[derive(Debug)]
+pub(crate) struct Named(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        named(parts, state, "name").await.map(Self)
+    }
+}
+
+/// The limiter or cache that a path names, and a key of it.
+#[derive(Debug)]
+pub(crate) struct NamedKey {
+    pub(crate) name: String,
+    pub(crate) key: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for NamedKey {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let name = named(parts, state, "name").await?;
+        Ok(Self { name, key: named(parts, state, "key").await? })
+    }
+}

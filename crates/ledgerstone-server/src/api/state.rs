@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ledgerstone::core::Problem;
 use ledgerstone::engine::Scoped;
+use ledgerstone::http::Failure;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::call::Call;
 use crate::api::http_metrics::HttpMetrics;
 use crate::app::App;
+use crate::outward::Outward;
 
 /// The sizes up to which requests are taken and answers given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +102,13 @@ impl Shared {
     /// Returns the events of a caller's tenant, which is all that a handler reads, appends or removes.
     pub(crate) fn events(&self, call: &Call) -> Scoped {
         Scoped::new(Arc::clone(&self.app.events), call.tenant.clone())
+    }
+
+    /// Returns what stands between the server and others, or says that nothing does.
+    pub(crate) fn outward(&self) -> Result<&Outward, Failure> {
+        let nothing =
+            || Problem::not_found("this server was started without limits, policies, services and caches");
+        self.app.outward.as_ref().ok_or_else(|| nothing().into())
     }
 
     /// Tells whether all was loaded.

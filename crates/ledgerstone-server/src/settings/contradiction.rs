@@ -80,7 +80,7 @@ impl Settings {
             return Ok(());
         }
         let invalid = RateSettings::local(rules.clone()).check().err().map(|invalid| invalid.to_string());
-        match invalid.or_else(|| contradiction(rules)) {
+        match invalid.or_else(|| find_idle_rule(rules)) {
             Some(reason) => Err(self.refused("server.rate_limit", &reason)),
             None => Ok(()),
         }
@@ -103,7 +103,7 @@ impl Settings {
 }
 
 /// Says which rule can never be the one that refuses: whoever wrote it meant something else.
-fn contradiction(rules: &[RateRule]) -> Option<String> {
+pub(crate) fn find_idle_rule(rules: &[RateRule]) -> Option<String> {
     for shorter in rules {
         for longer in rules.iter().filter(|longer| longer.per > shorter.per) {
             let (few, many) = (shown(shorter), shown(longer));

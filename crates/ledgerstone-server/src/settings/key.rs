@@ -150,6 +150,15 @@ pub(super) const KEYS: &[Key] = &[
         set: |settings, text| text.parse().ok().map(|may| settings.server.compression = may),
     },
     Key {
+        name: "redis.url",
+        expects: "the address of a Redis such as redis://127.0.0.1:6379, in a build that has Redis",
+        secret: true,
+        set: |settings, text| {
+            let is_redis = cfg!(feature = "redis") && text.starts_with("redis://");
+            is_redis.then(|| settings.redis = Some(Secret::new(text.to_owned())))
+        },
+    },
+    Key {
         name: "scavenge.every",
         expects: "a span of time from 1s such as 1h or 30m, or off",
         secret: false,

@@ -93,6 +93,7 @@ fn app_over(backend: &Backend, options: ReadModelOptions) -> App {
         read_models: ReadModels::new(Arc::clone(&events), Arc::clone(&documents), options),
         events,
         documents,
+        outward: None,
         condition: backend.condition.clone(),
         clock,
         ids: Arc::new(TimeOrderedIds),

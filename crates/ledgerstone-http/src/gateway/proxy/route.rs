@@ -242,6 +242,10 @@ impl Routes {
         Self(routes)
     }
 
+    pub(crate) fn know(&self, target: &PathAndQuery) -> bool {
+        self.0.iter().any(|route| route.target(target).is_some())
+    }
+
     pub(crate) fn find(&self, method: &Method, target: &PathAndQuery) -> Found<'_> {
         let mut others = Vec::new();
         let mut is_known = false;

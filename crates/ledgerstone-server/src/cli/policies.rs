@@ -1,0 +1,59 @@
+//! `ledgerstone policies`: what a call passes on its way to a dependency, as configured.
+
+use clap::{Args, Subcommand};
+use ledgerstone::core::{Code, ErrorKind};
+use serde_json::json;
+
+use super::Session;
+use crate::compose;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::outward::{Outward, missing};
+
+/// See the policies of calls: their slots, in order.
+#[derive(Debug, Subcommand)]
+pub(super) enum Policies {
+    /// List the policies of the configuration
+    List,
+    /// Show one with all its slots, the outermost first
+    Explain(Named),
+}
+
+/// A policy by its name.
+#[derive(Debug, Args)]
+pub(super) struct Named {
+    /// The policy
+    name: String,
+}
+
+impl Policies {
+    /// Reads the configuration of this process; no server is asked.
+    pub(super) async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
+        let outward = Outward::open(&session.settings.sections, &compose::adapters(&session.settings)?)
+            .map_err(|error| Failure::new(ErrorKind::Misconfigured, Code::Configuration, error.message()))?;
+        let policies = outward.policies();
+        match self {
+            Self::List => {
+                for name in policies.names() {
+                    match session.output.json {
+                        true => session.output.document(&json!({ "policy": name }))?,
+                        false => session.output.line(&name)?,
+                    }
+                }
+            }
+            Self::Explain(Named { name }) => {
+                let names = policies.names();
+                let policy = policies.get(&name);
+                let policy =
+                    policy.ok_or_else(|| missing("policy", &name, names.iter().map(String::as_str)))?;
+                match session.output.json {
+                    true => {
+                        session.output.document(&json!({ "policy": name, "explained": policy.explain() }))?
+                    }
+                    false => session.output.text(&format!("{}\n", policy.explain().trim_end()))?,
+                }
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
