@@ -42,6 +42,7 @@ mod inner;
 mod invalidator;
 #[cfg(test)]
 mod invalidator_tests;
+mod key_hasher;
 mod landed;
 mod loaded;
 mod loading;

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::counts::Counts;
+use crate::key_hasher::SeededKeys;
 use crate::markers::Markers;
 use crate::slot::{Slot, StaleAges, Standing};
 
@@ -18,7 +19,7 @@ use crate::slot::{Slot, StaleAges, Standing};
 pub(crate) type Weigher<T> = Arc<dyn Fn(&str, Option<&T>) -> u32 + Send + Sync>;
 
 pub(crate) struct MemoryTier<T> {
-    slots: Cache<String, Arc<Slot<T>>>,
+    slots: Cache<String, Arc<Slot<T>>, SeededKeys>,
     markers: Mutex<Markers>,
     /// How many invalidations were heard, so that a hit need not look at them if there was none since.
     heard: AtomicU64,
@@ -60,7 +61,7 @@ impl<T: Send + Sync + 'static> MemoryTier<T> {
             slots = slots.weigher(move |key: &String, slot: &Arc<Slot<T>>| weigh(key, slot.value.as_deref()));
         }
         Self {
-            slots: slots.build(),
+            slots: slots.build_with_hasher(SeededKeys::drawn()),
             markers: Mutex::new(Markers::new(0, Markers::LIMIT)),
             heard: AtomicU64::new(0),
             suspect_below: AtomicU64::new(0),

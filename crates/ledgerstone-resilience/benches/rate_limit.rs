@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter as Governor};
-use ledgerstone_core::{RateLimiter, SystemClock};
-use ledgerstone_resilience::{LocalRateLimiter, parse_rate_rule};
+use ledgerstone_core::RateLimiter;
+use ledgerstone_resilience::{CounterClock, LocalRateLimiter, parse_rate_rule};
 
 const WINDOW: Duration = Duration::from_millis(150);
 const ROUNDS: usize = 15;
@@ -34,7 +34,7 @@ fn main() {
         let limit = NonZeroU32::new(limit).expect("not 0");
         let quota = if what == "allowed" { Quota::per_second(limit) } else { Quota::per_hour(limit) };
         let bare: DefaultKeyedRateLimiter<String> = Governor::keyed(quota);
-        let ours = LocalRateLimiter::new("bench", &[rule], Arc::new(SystemClock::new())).expect("a limiter");
+        let ours = LocalRateLimiter::new("bench", &[rule], Arc::new(CounterClock::new())).expect("a limiter");
         let port: Arc<dyn RateLimiter> = Arc::new(ours.clone());
         let bare = |key: &String| bare.check_key(key).is_ok();
         let ours = |key: &String| ours.try_take(key, 1).is_ok_and(|verdict| verdict.is_allowed);

@@ -74,9 +74,9 @@ pub use policy_settings::{
     RateLimitSettings, RetrySettings,
 };
 pub use rate_limit::{
-    ConcurrencyLimiter, ConcurrencyOptions, ConcurrencyPermit, InvalidRule, LocalRateLimiter, RateLimits,
-    RateQueue, RateQueueOptions, RateReport, RateSettings, SharedRateLimiter, SharedRateOptions, SharedRates,
-    WholeVerdict, parse_rate_rule, rate_headers,
+    ConcurrencyLimiter, ConcurrencyOptions, ConcurrencyPermit, CounterClock, InvalidRule, LocalRateLimiter,
+    RateLimits, RateQueue, RateQueueOptions, RateReport, RateSettings, SharedRateLimiter, SharedRateOptions,
+    SharedRates, WholeVerdict, parse_rate_rule, rate_headers,
 };
 #[cfg(feature = "redis")]
 pub use rate_limit::{RedisRateLimiter, RedisRateOptions};

@@ -3,7 +3,7 @@
 //! The time at which the next cell would be due if all were evenly spaced (ITU-T I.371, the virtual
 //! scheduling form). It is kept as a tick and a part of one, so that no rate is rounded.
 
-use super::scale::{Scale, common_divisor, is_exact};
+use super::scale::{Divisor, Scale, common_divisor, is_exact};
 use super::tally::Tally;
 
 /// A rule that keeps a time; a tally's `at` is its tick, and `used` the parts of a tick above it.
@@ -13,7 +13,7 @@ pub(crate) struct Gcra {
     /// Parts in a tick.
     pub(crate) parts: u64,
     /// Parts from one to the next: `whole` ticks and `rest` parts.
-    pub(crate) step: u64,
+    pub(crate) step: Divisor,
     pub(crate) whole: u64,
     pub(crate) rest: u64,
     /// How far ahead a key may run, in ticks and parts.
@@ -31,7 +31,7 @@ impl Gcra {
         Some(Self {
             scale,
             parts,
-            step,
+            step: Divisor::new(step),
             whole: step / parts,
             rest: step % parts,
             ahead: room / parts,
@@ -41,14 +41,14 @@ impl Gcra {
 
     /// Returns the time kept, not before `tick` and not further ahead than the rule allows.
     #[inline]
-    fn due(self, tally: Tally, tick: u64) -> (u64, u64) {
+    fn due(&self, tally: Tally, tick: u64) -> (u64, u64) {
         let latest = (tick + self.ahead, self.ahead_rest);
         (tally.at, tally.used).max((tick, 0)).min(latest)
     }
 
     /// Returns the tally after taking `cost`, or how many microseconds to wait.
     #[inline]
-    pub(crate) fn take(self, tally: Tally, now: u64, cost: u64) -> Result<Tally, u64> {
+    pub(crate) fn take(&self, tally: Tally, now: u64, cost: u64) -> Result<Tally, u64> {
         let tick = self.scale.ticks(now);
         let (at, rest) = self.due(tally, tick);
         let rest = rest + cost.saturating_mul(self.rest);
@@ -63,28 +63,34 @@ impl Gcra {
         Err(self.scale.until(rounded_up, now))
     }
 
-    /// Returns how much may be taken at `now`.
+    /// Returns how much may be taken at `now`, and how many microseconds until everything may.
     #[inline]
-    pub(crate) fn remaining(self, tally: Tally, now: u64) -> u64 {
+    pub(crate) fn standing(&self, tally: Tally, now: u64) -> (u64, u64) {
         let tick = self.scale.ticks(now);
         let (at, rest) = self.due(tally, tick);
         let free = (tick + self.ahead - at) * self.parts + self.ahead_rest - rest;
-        free / self.step
+        let is_whole = at == tick && rest == 0;
+        let resets_in = if is_whole { 0 } else { self.scale.until(at + u64::from(rest > 0), now) };
+        (self.step.quotient(free), resets_in)
+    }
+
+    /// Returns how much may be taken at `now`.
+    #[inline]
+    pub(crate) fn remaining(&self, tally: Tally, now: u64) -> u64 {
+        self.standing(tally, now).0
     }
 
     /// Returns how many microseconds until everything may be taken.
     #[inline]
-    pub(crate) fn resets_in(self, tally: Tally, now: u64) -> u64 {
-        let tick = self.scale.ticks(now);
-        let (at, rest) = self.due(tally, tick);
-        if at == tick && rest == 0 { 0 } else { self.scale.until(at + u64::from(rest > 0), now) }
+    pub(crate) fn resets_in(&self, tally: Tally, now: u64) -> u64 {
+        self.standing(tally, now).1
     }
 
     /// Returns the tally of a key that has so much left.
-    pub(crate) fn with_remaining(self, remaining: u64, now: u64) -> Tally {
+    pub(crate) fn with_remaining(&self, remaining: u64, now: u64) -> Tally {
         let tick = self.scale.ticks(now);
         let room = self.ahead * self.parts + self.ahead_rest;
-        let missing = room.saturating_sub(remaining.saturating_mul(self.step));
+        let missing = room.saturating_sub(remaining.saturating_mul(self.step.get()));
         Tally { at: tick + missing / self.parts, used: missing % self.parts, before: 0 }
     }
 }

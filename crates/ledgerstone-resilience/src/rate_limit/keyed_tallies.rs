@@ -46,18 +46,18 @@ impl KeyedTallies {
         max_keys: usize,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, InvalidRule> {
-        let common = RuleSet::new(rules, name.as_deref())?;
+        let common = Arc::new(RuleSet::new(rules, name.as_deref())?);
         let shards = (max_keys / KEYS_OF_A_SHARD).clamp(1, SHARDS);
         // A power of two, so that a mask finds the shard.
         let shards = 1 << shards.ilog2();
         let of_a_shard = max_keys.div_ceil(shards).max(1);
         let unbound = LimitCounters::of(name.as_deref(), "override");
-        let shard = || Padded(Mutex::new(Shard::new(Arc::new(common.apart()), of_a_shard, unbound.clone())));
+        let shard = || Padded(Mutex::new(Shard::new(Arc::clone(&common), of_a_shard, unbound.clone())));
         Ok(Self {
             time: LocalTime::new(clock),
             seed: RandomState::new().hash_one(0),
             shards: (0..shards).map(|_| shard()).collect(),
-            common: RwLock::new(Arc::new(common)),
+            common: RwLock::new(common),
             name,
             max_keys: max_keys.max(1),
         })
@@ -144,12 +144,12 @@ impl KeyedTallies {
 
     /// Lets other rules bind every key without an override; tallies of rules that are the same stand.
     pub(crate) fn set_rules(&self, rules: &[RateRule]) -> Result<(), InvalidRule> {
-        let common = RuleSet::new(rules, self.name.as_deref())?;
+        let common = Arc::new(RuleSet::new(rules, self.name.as_deref())?);
         let mut current = self.common.write();
         for shard in &self.shards {
-            shard.0.lock().set_rules(Arc::new(common.apart()));
+            shard.0.lock().set_rules(Arc::clone(&common));
         }
-        *current = Arc::new(common);
+        *current = common;
         Ok(())
     }
 

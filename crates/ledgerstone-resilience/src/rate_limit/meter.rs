@@ -90,6 +90,18 @@ impl Meter {
         }
     }
 
+    /// Returns both: how much may be taken at `now`, and how many microseconds until everything may.
+    #[inline]
+    pub(crate) fn standing(&self, tally: Tally, now: u64) -> (u32, u64) {
+        match self {
+            Self::Gcra(rule) => {
+                let (remaining, resets_in) = rule.standing(tally, now);
+                (u32::try_from(remaining).unwrap_or(u32::MAX), resets_in)
+            }
+            _ => (self.remaining(tally, now), self.resets_in(tally, now)),
+        }
+    }
+
     /// Returns the tally of a key that has so much left.
     pub(crate) fn with_remaining(&self, remaining: u32, now: u64) -> Tally {
         let remaining = u64::from(remaining);

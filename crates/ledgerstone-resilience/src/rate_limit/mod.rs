@@ -1,6 +1,7 @@
 //! Rate limits: how much each key may do in a time, here or over all nodes.
 
 mod concurrency_limiter;
+mod counter_clock;
 mod fixed_window;
 mod gcra;
 mod invalid_rule;
@@ -21,6 +22,7 @@ mod rule_text;
 mod scale;
 mod shared_rate_limiter;
 mod shared_rates;
+mod shared_rule;
 mod shared_watch;
 mod sliding_window;
 mod tally;
@@ -28,6 +30,7 @@ mod tally_shard;
 mod token_bucket;
 
 pub use concurrency_limiter::{ConcurrencyLimiter, ConcurrencyOptions, ConcurrencyPermit};
+pub use counter_clock::CounterClock;
 pub use invalid_rule::InvalidRule;
 pub use local_rate_limiter::LocalRateLimiter;
 pub use rate_headers::rate_headers;

@@ -2,7 +2,7 @@
 //!
 //! The fields are those of draft-ietf-httpapi-ratelimit-headers in its structured form (RFC 9651 lists
 //! of strings with parameters): `q` is the quota, `w` its window, `r` what remains, `t` the seconds
-//! until it is whole again.
+//! until it is whole again, or, for who was refused, until the same cost may be asked for again.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub fn rate_headers(verdict: &RateVerdict) -> Vec<(&'static str, String)> {
     let mut headers = Vec::with_capacity(3);
     if let Some(state) = &verdict.tightest {
         headers.push(("ratelimit-policy", policy(state)));
-        headers.push(("ratelimit", limit(state)));
+        headers.push(("ratelimit", limit(state, verdict.retry_after)));
     }
     if let Some(wait) = verdict.retry_after {
         headers.push(("retry-after", whole_seconds(wait).max(1).to_string()));
@@ -34,8 +34,10 @@ fn policy(state: &RateState) -> String {
     }
 }
 
-fn limit(state: &RateState) -> String {
-    format!("\"{}\";r={};t={}", state.rule.name, state.remaining, whole_seconds(state.resets_in))
+fn limit(state: &RateState, retry_after: Option<Duration>) -> String {
+    // Who was refused may come again before everything is back, and `Retry-After` must not end before `t`.
+    let window = retry_after.map_or(state.resets_in, |wait| wait.min(state.resets_in));
+    format!("\"{}\";r={};t={}", state.rule.name, state.remaining, whole_seconds(window))
 }
 
 fn whole_seconds(time: Duration) -> u64 {
@@ -86,6 +88,7 @@ mod tests {
             let refused = verdict(Duration::from_millis(500), Some(Duration::from_millis(wait)));
             let headers = rate_headers(&refused);
             assert_eq!(headers[0].1, r#""per_minute";q=100"#);
+            assert_eq!(headers[1].1, format!(r#""per_minute";r=7;t={}"#, wait.div_ceil(1_000).min(31)));
             assert_eq!(headers[2], ("retry-after", told.to_owned()));
         }
     }

@@ -1,6 +1,5 @@
 //! The rules that bind a key together: taken from all of them, or from none.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ledgerstone_core::{BackendError, ErrorKind, RateRule, RateState, RateVerdict};
@@ -8,19 +7,54 @@ use ledgerstone_core::{BackendError, ErrorKind, RateRule, RateState, RateVerdict
 use super::invalid_rule::InvalidRule;
 use super::limit_counters::LimitCounters;
 use super::meter::Meter;
+use super::shared_rule::SharedRule;
 use super::tally::Tally;
 
 /// Rules that are checked and ready, with their counters.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct RuleSet {
-    bound: Vec<Bound>,
+    bound: Box<[Bound]>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Bound {
-    rule: Arc<RateRule>,
+    rule: SharedRule,
     meter: Meter,
+    most_at_once: u32,
     counters: LimitCounters,
+}
+
+impl Bound {
+    /// Returns what a cost weighs: one that is more than can be had at once asks for all of it.
+    #[inline]
+    fn weight(&self, cost: u32, share: u32) -> u64 {
+        (u64::from(cost) * u64::from(share)).min(u64::from(self.most_at_once))
+    }
+
+    #[inline]
+    fn state(&self, tally: Tally, now: u64, share: u32) -> RateState {
+        let (remaining, resets_in) = self.meter.standing(tally, now);
+        RateState {
+            rule: self.rule.share(),
+            remaining: if share > 1 { remaining / share } else { remaining },
+            resets_in: Duration::from_micros(resets_in),
+        }
+    }
+
+    /// Counts a decision and tells it: a time to wait is a refusal.
+    #[inline]
+    fn verdict(&self, tally: Tally, now: u64, share: u32, wait: Option<u64>) -> RateVerdict {
+        match wait {
+            None => self.counters.allowed(),
+            Some(_) => self.counters.refused(),
+        }
+        RateVerdict {
+            is_allowed: wait.is_none(),
+            tightest: Some(self.state(tally, now, share)),
+            retry_after: wait.map(Duration::from_micros),
+            is_degraded: false,
+        }
+    }
 }
 
 /// The tallies of one key, in the order of its rules; most keys have one rule, which needs no list.
@@ -55,6 +89,18 @@ impl Tallies {
 impl RuleSet {
     /// Checks the rules; a limiter with a name counts what it decides.
     pub(crate) fn new(rules: &[RateRule], counted_as: Option<&str>) -> Result<Self, InvalidRule> {
+        Self::counted_by(rules, |rule| LimitCounters::of(counted_as, &rule.name))
+    }
+
+    /// Counts under one name whatever the rules are called, as an override may call them anything.
+    pub(crate) fn new_override(rules: &[RateRule], counted_as: Option<&str>) -> Result<Self, InvalidRule> {
+        Self::counted_by(rules, |_| LimitCounters::of(counted_as, "override"))
+    }
+
+    fn counted_by(
+        rules: &[RateRule],
+        counters: impl Fn(&RateRule) -> LimitCounters,
+    ) -> Result<Self, InvalidRule> {
         if !(1..=RateRule::MAX_RULES).contains(&rules.len()) {
             return Err(InvalidRule::Count { count: rules.len() });
         }
@@ -64,27 +110,14 @@ impl RuleSet {
             }
         }
         let bound = rules.iter().map(|rule| {
-            let counters = LimitCounters::of(counted_as, &rule.name);
-            Ok(Bound { rule: Arc::new(rule.clone()), meter: Meter::of(rule)?, counters })
+            Ok(Bound {
+                meter: Meter::of(rule)?,
+                most_at_once: rule.most_at_once(),
+                counters: counters(rule),
+                rule: SharedRule::new(rule),
+            })
         });
         Ok(Self { bound: bound.collect::<Result<_, InvalidRule>>()? })
-    }
-
-    /// Counts under one name whatever the rules are called, as an override may call them anything.
-    pub(crate) fn new_override(rules: &[RateRule], counted_as: Option<&str>) -> Result<Self, InvalidRule> {
-        let mut set = Self::new(rules, None)?;
-        for bound in &mut set.bound {
-            bound.counters = LimitCounters::of(counted_as, "override");
-        }
-        Ok(set)
-    }
-
-    /// Returns the same rules behind counts of references of their own.
-    ///
-    /// A verdict shares its rule; threads that all counted on one place would wait for one another.
-    pub(crate) fn apart(&self) -> Self {
-        let apart = |bound: &Bound| Bound { rule: Arc::new(RateRule::clone(&bound.rule)), ..bound.clone() };
-        Self { bound: self.bound.iter().map(apart).collect() }
     }
 
     /// Returns how many rules there are.
@@ -94,15 +127,15 @@ impl RuleSet {
 
     /// Returns the rules.
     pub(crate) fn rules(&self) -> impl Iterator<Item = &RateRule> {
-        self.bound.iter().map(|bound| &*bound.rule)
+        self.bound.iter().map(|bound| bound.rule.get())
     }
 
     /// Refuses a cost that no waiting will make room for.
     #[inline]
     pub(crate) fn check_cost(&self, cost: u32) -> Result<(), BackendError> {
-        match self.bound.iter().find(|bound| cost > bound.rule.most_at_once()) {
+        match self.bound.iter().find(|bound| cost > bound.most_at_once) {
             None => Ok(()),
-            Some(bound) => Err(too_much(cost, &bound.rule)),
+            Some(bound) => Err(too_much(cost, bound.rule.get())),
         }
     }
 
@@ -111,68 +144,41 @@ impl RuleSet {
     /// A cost that weighs more than a rule can have at once asks for all of it, or it would never pass.
     #[inline]
     pub(crate) fn take(&self, tallies: &mut Tallies, now: u64, cost: u32, share: u32) -> RateVerdict {
-        let weighs = |bound: &Bound| {
-            let weight = u64::from(cost) * u64::from(share);
-            weight.min(u64::from(bound.rule.most_at_once()))
-        };
+        if let [bound] = &*self.bound {
+            let taken = bound.meter.take(tallies.first, now, bound.weight(cost, share));
+            if let Ok(tally) = taken {
+                tallies.first = tally;
+            }
+            return bound.verdict(tallies.first, now, share, taken.err());
+        }
+        self.take_of_all(tallies, now, cost, share)
+    }
+
+    fn take_of_all(&self, tallies: &mut Tallies, now: u64, cost: u32, share: u32) -> RateVerdict {
         let mut longest: Option<(usize, u64)> = None;
-        let mut taken = Tally::default();
-        for (index, bound) in self.bound.iter().enumerate() {
-            match bound.meter.take(tallies.get(index), now, weighs(bound)) {
-                Ok(tally) => taken = tally,
+        let mut taken = [Tally::default(); RateRule::MAX_RULES];
+        for (index, (bound, place)) in self.bound.iter().zip(&mut taken).enumerate() {
+            match bound.meter.take(tallies.get(index), now, bound.weight(cost, share)) {
+                Ok(tally) => *place = tally,
                 Err(wait) if longest.is_none_or(|(_, other)| wait > other) => longest = Some((index, wait)),
                 Err(_) => {}
             }
         }
         if let Some((index, wait)) = longest {
-            return self.refused(tallies, now, share, (index, wait));
+            return self.bound[index].verdict(tallies.get(index), now, share, Some(wait));
         }
-        if self.bound.len() == 1 {
-            tallies.set(0, taken);
-        } else {
-            for (index, bound) in self.bound.iter().enumerate() {
-                if let Ok(tally) = bound.meter.take(tallies.get(index), now, weighs(bound)) {
-                    tallies.set(index, tally);
-                }
-            }
+        for (index, tally) in taken.iter().take(self.len()).enumerate() {
+            tallies.set(index, *tally);
         }
         let remaining = |index: &usize| self.bound[*index].meter.remaining(tallies.get(*index), now);
-        let tightest =
-            if self.bound.len() == 1 { 0 } else { (0..self.len()).min_by_key(remaining).unwrap_or(0) };
-        self.bound[tightest].counters.allowed();
-        RateVerdict {
-            is_allowed: true,
-            tightest: Some(self.state(tallies, now, share, tightest)),
-            retry_after: None,
-            is_degraded: false,
-        }
-    }
-
-    fn refused(&self, tallies: &Tallies, now: u64, share: u32, longest: (usize, u64)) -> RateVerdict {
-        let (index, wait) = longest;
-        self.bound[index].counters.refused();
-        RateVerdict {
-            is_allowed: false,
-            tightest: Some(self.state(tallies, now, share, index)),
-            retry_after: Some(Duration::from_micros(wait)),
-            is_degraded: false,
-        }
-    }
-
-    #[inline]
-    fn state(&self, tallies: &Tallies, now: u64, share: u32, index: usize) -> RateState {
-        let Bound { rule, meter, .. } = &self.bound[index];
-        let tally = tallies.get(index);
-        RateState {
-            rule: Arc::clone(rule),
-            remaining: meter.remaining(tally, now) / share.max(1),
-            resets_in: Duration::from_micros(meter.resets_in(tally, now)),
-        }
+        let tightest = (0..self.len()).min_by_key(remaining).unwrap_or(0);
+        self.bound[tightest].verdict(tallies.get(tightest), now, share, None)
     }
 
     /// Returns where the tallies stand under each rule.
     pub(crate) fn states(&self, tallies: &Tallies, now: u64, share: u32) -> Vec<RateState> {
-        (0..self.len()).map(|index| self.state(tallies, now, share, index)).collect()
+        let each = self.bound.iter().enumerate();
+        each.map(|(index, bound)| bound.state(tallies.get(index), now, share)).collect()
     }
 
     /// Returns how long until the key has everything again, and may be forgotten.
@@ -185,7 +191,7 @@ impl RuleSet {
     pub(crate) fn mirrored(&self, states: &[RateState], now: u64) -> Tallies {
         let mut tallies = Tallies::for_rules(self.len());
         for (index, bound) in self.bound.iter().enumerate() {
-            if let Some(state) = states.iter().find(|state| *state.rule == *bound.rule) {
+            if let Some(state) = states.iter().find(|state| *state.rule == *bound.rule.get()) {
                 tallies.set(index, bound.meter.with_remaining(state.remaining, now));
             }
         }
@@ -196,7 +202,8 @@ impl RuleSet {
     pub(crate) fn carried(&self, from: &Self, tallies: &Tallies) -> Tallies {
         let mut carried = Tallies::for_rules(self.len());
         for (index, bound) in self.bound.iter().enumerate() {
-            if let Some(same) = from.bound.iter().position(|other| other.rule == bound.rule) {
+            let same = from.bound.iter().position(|other| other.rule.get() == bound.rule.get());
+            if let Some(same) = same {
                 carried.set(index, tallies.get(same));
             }
         }

@@ -8,6 +8,37 @@ pub(crate) const EXACT: u64 = 1 << 53;
 /// Lengths of a tick in microseconds, the finest first.
 const TICKS: [u64; 4] = [1, 1_000, 1_000_000, 60_000_000];
 
+/// A number to divide by, with its reciprocal, as a division would be the dearest step of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Divisor {
+    by: u64,
+    /// The whole part of 2^64 - 1 by the number.
+    reciprocal: u64,
+}
+
+impl Divisor {
+    /// Works out the reciprocal; to divide by nothing is to divide by 1.
+    pub(crate) fn new(by: u64) -> Self {
+        let by = by.max(1);
+        Self { by, reciprocal: u64::MAX / by }
+    }
+
+    /// Returns the number.
+    #[inline]
+    pub(crate) fn get(self) -> u64 {
+        self.by
+    }
+
+    /// Returns the whole part of `number` by this one.
+    #[inline]
+    pub(crate) fn quotient(self, number: u64) -> u64 {
+        // The reciprocal is too small by less than 1 + 2^-64 * by, so that the product is at most 1 too small.
+        let product = u128::from(number) * u128::from(self.reciprocal);
+        let at_least = (product >> 64) as u64;
+        at_least + u64::from(number - at_least * self.by >= self.by)
+    }
+}
+
 /// A rule's time in ticks, and the length of a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Scale {
@@ -59,7 +90,22 @@ pub(crate) fn micros(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_reciprocal_divides_exactly(number: u64, by: u64, shift in 0_u32..64) {
+            for by in [by >> shift, 1, 2, u64::MAX] {
+                let by = Divisor::new(by);
+                let multiple = number - number % by.get();
+                for number in [number, number >> shift, multiple, multiple.saturating_sub(1), u64::MAX] {
+                    prop_assert_eq!(by.quotient(number), number / by.get());
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_rule_counts_as_finely_as_its_numbers_stay_exact() {

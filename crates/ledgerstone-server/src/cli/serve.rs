@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use clap::Args;
-use ledgerstone::core::{Code, ErrorKind, RateLimiter, RateRule, SystemClock};
+use ledgerstone::core::{Code, ErrorKind, RateLimiter, RateRule};
 use ledgerstone::http::{Authenticator, StaticToken};
-use ledgerstone::resilience::LocalRateLimiter;
+use ledgerstone::resilience::{CounterClock, LocalRateLimiter};
 use serde_json::json;
 
 use super::Session;
@@ -152,7 +152,7 @@ fn rate_limiter(rules: &[RateRule]) -> Result<Option<Arc<dyn RateLimiter>>, Fail
     if rules.is_empty() {
         return Ok(None);
     }
-    let clock = Arc::new(SystemClock::new());
+    let clock = Arc::new(CounterClock::new());
     let limiter = LocalRateLimiter::new("server", rules, clock).map_err(|error| {
         Failure::new(ErrorKind::Misconfigured, Code::Configuration, format!("server.rate_limit: {error}"))
     })?;

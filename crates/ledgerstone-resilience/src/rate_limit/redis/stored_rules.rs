@@ -121,7 +121,7 @@ impl StoredRule {
                 tick: meter.scale.tick,
                 per: meter.scale.per,
                 parts: meter.parts,
-                step: meter.step,
+                step: meter.step.get(),
                 whole: meter.whole,
                 rest: meter.rest,
                 ahead: meter.ahead,
