@@ -2,7 +2,8 @@
 //!
 //! Run it with `cargo bench -p ledgerstone-http --bench gateway`. nginx is found on `PATH`; without it the run says
 //! so and measures the proxy alone. Upstream, proxy and load are processes of their own, so that none of them
-//! shares a runtime with another.
+//! shares a runtime with another. The proxy's connections are spread over two threads with a runtime each, as nginx
+//! spreads its own over two workers.
 
 #![expect(
     clippy::print_stdout,
@@ -17,12 +18,20 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
 use ledgerstone_http::{
     ClientOptions, Proxy, ReqwestClient, RouteAuth, RouteSettings, ServiceSettings, Services,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Handle};
+use tower::ServiceExt as _;
 
 const ROLE: &str = "LEDGERSTONE_GATEWAY_BENCH";
 /// The bar: how much of nginx's rate the proxy has to reach.
@@ -37,7 +46,9 @@ fn main() -> ExitCode {
     let words: Vec<&str> = role.split(' ').collect();
     match words.as_slice() {
         ["upstream", address] => run(upstream(address.parse().expect("an address"))),
-        ["proxy", address, upstream] => run(proxy(address.parse().expect("an address"), upstream)),
+        ["proxy", address, upstream] => {
+            run(proxy(address.parse().expect("an address"), (*upstream).to_owned()))
+        }
         // `cargo test` and `cargo nextest` only want to know that it starts.
         _ if std::env::args().any(|argument| argument == "--test") => ExitCode::SUCCESS,
         _ => compare(),
@@ -165,18 +176,39 @@ fn start_nginx(program: &Path, folder: &Path, address: SocketAddr, upstream: Soc
     Nginx { child: command().spawn().expect("nginx"), stop }
 }
 
-async fn proxy(address: SocketAddr, upstream: &str) {
+async fn proxy(address: SocketAddr, upstream: String) {
     let client = Arc::new(ReqwestClient::new(ClientOptions::default()).expect("a client"));
-    let settings = BTreeMap::from([("upstream".to_owned(), ServiceSettings::at([upstream]))]);
+    let settings = BTreeMap::from([("upstream".to_owned(), ServiceSettings::at([upstream.as_str()]))]);
     let services = Services::builder(client).start(&settings).expect("services");
     let route = RouteSettings { auth: RouteAuth::Open, ..RouteSettings::prefix("/", "upstream") };
     let proxy = Proxy::builder(services).build(&[route]).expect("a proxy");
     let listener = TcpListener::bind(address).await.expect("the address");
-    let service = proxy.router().into_make_service_with_connect_info::<SocketAddr>();
-    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
+    let lanes = [lane(), lane()];
+    for lane in lanes.iter().cycle() {
+        let (stream, caller) = listener.accept().await.expect("a connection");
         let _ = stream.set_nodelay(true);
+        let stream = stream.into_std().expect("a connection");
+        lane.spawn(serve(stream, caller, proxy.clone()));
+    }
+}
+
+/// Starts a thread with a runtime of its own.
+fn lane() -> Handle {
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let handle = runtime.handle().clone();
+    std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
+    handle
+}
+
+async fn serve(stream: std::net::TcpStream, caller: SocketAddr, proxy: Proxy) {
+    let stream = TokioIo::new(TcpStream::from_std(stream).expect("a connection"));
+    let service = proxy.map_request(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(caller));
+        request
     });
-    axum::serve(listener, service).await.expect("serving");
+    let builder = auto::Builder::new(TokioExecutor::new());
+    let _ = builder.serve_connection(stream, TowerToHyperService::new(service)).await;
 }
 
 /// Answers every request with the same small body; it reads no more than it must.

@@ -51,8 +51,8 @@ impl Correlation {
     }
 
     /// Runs a future as a part of the request.
-    pub async fn scope<F: Future>(self, future: F) -> F::Output {
-        CURRENT.scope(self, future).await
+    pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
+        CURRENT.scope(self, future)
     }
 
     /// Returns the header's value.

@@ -49,8 +49,8 @@ impl TraceContext {
     }
 
     /// Runs a future as a part of the trace.
-    pub async fn scope<F: Future>(self, future: F) -> F::Output {
-        CURRENT.scope(self, future).await
+    pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
+        CURRENT.scope(self, future)
     }
 }
 

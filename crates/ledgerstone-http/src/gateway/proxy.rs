@@ -120,7 +120,7 @@ impl ProxyBuilder {
     /// Checks the routes, and everything that they name.
     pub fn build(self, settings: &[RouteSettings]) -> Result<Proxy, BackendError> {
         let routes = settings.iter().map(|settings| self.route(settings)).collect::<Result<_, _>>()?;
-        let (routes, upstream) = (Routes::new(routes), Upstream::new());
+        let (routes, upstream) = (Routes::new(routes), Upstream::default());
         Ok(Proxy { inner: Arc::new(Inner { services: self.services, routes, upstream, given: self.given }) })
     }
 
@@ -248,12 +248,7 @@ impl Inner {
             Passing { service, method: parts.method, target, timeout, idle_timeout, tried: Mutex::default() };
         let verdict_on_body = Verdict::default();
         let upload = Upload::new(body, limit, idle_timeout, verdict_on_body.clone());
-        let sent = self.send(&passing, policy, headers, upload);
-        let sent = match deadline {
-            Some(deadline) => deadline.scope(sent).await,
-            None => sent.await,
-        };
-        let mut response = match sent {
+        let mut response = match self.send(&passing, policy, deadline, headers, upload).await {
             Ok(response) => response,
             Err(PassFailure::Answered(response)) => *response,
             Err(PassFailure::Failed(error)) => match verdict_on_body.get() {
@@ -351,19 +346,35 @@ impl Inner {
         &self,
         passing: &Passing,
         policy: Option<Policy>,
+        deadline: Option<Deadline>,
         headers: HeaderMap,
         upload: Upload,
     ) -> Result<Response, PassFailure> {
         let Some(policy) = policy else {
-            return self.upstream.attempt(passing, headers, upload, None).await;
+            return self.upstream.attempt(passing, headers, upload, deadline).await;
         };
+        // Boxed, so that who has no policy does not carry the slots of one about.
+        let sent = Box::pin(self.send_under(&policy, passing, headers, upload));
+        match deadline {
+            Some(deadline) => deadline.scope(sent).await,
+            None => sent.await,
+        }
+    }
+
+    async fn send_under(
+        &self,
+        policy: &Policy,
+        passing: &Passing,
+        headers: HeaderMap,
+        upload: Upload,
+    ) -> Result<Response, PassFailure> {
         if upload.is_empty() && may_repeat(&passing.method) {
             let call = Idempotent(|attempt: Attempt| {
-                self.upstream.attempt(passing, headers.clone(), Upload::Empty, attempt.deadline)
+                Box::pin(self.upstream.attempt(passing, headers.clone(), Upload::Empty, attempt.deadline))
             });
             return policy.run(call).await;
         }
-        policy.run(Once(|| self.upstream.attempt(passing, headers, upload, None))).await
+        policy.run(Once(|| Box::pin(self.upstream.attempt(passing, headers, upload, None)))).await
     }
 }
 

@@ -94,11 +94,15 @@ impl Service {
             return Ok(lease);
         }
         if self.view.borrow().is_waiting() {
-            let mut receiver = self.view.subscribe();
-            let first = receiver.wait_for(|view| !view.is_waiting());
-            let _ = timeout(self.settings.resolve_timeout, first).await;
+            // Boxed, since it happens once and every call would carry it about.
+            let _ = Box::pin(timeout(self.settings.resolve_timeout, self.first_answer())).await;
         }
         self.try_choose(tried).ok_or_else(|| self.no_endpoint())
+    }
+
+    async fn first_answer(&self) {
+        let mut receiver = self.view.subscribe();
+        let _ = receiver.wait_for(|view| !view.is_waiting()).await;
     }
 
     fn try_choose(self: &Arc<Self>, tried: &[Arc<LiveEndpoint>]) -> Option<Lease> {

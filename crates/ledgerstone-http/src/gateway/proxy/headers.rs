@@ -15,6 +15,16 @@ const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static OF_CONNECTIONS: [HeaderName; 8] = [
+    KEEP_ALIVE,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    PROXY_CONNECTION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
 /// Who the caller is, as this server proved it.
 pub(crate) const CALLER: HeaderName = HeaderName::from_static("x-ledgerstone-caller");
 
@@ -40,37 +50,31 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
         }
         headers.remove(CONNECTION);
     }
-    for name in [
-        KEEP_ALIVE,
-        PROXY_AUTHENTICATE,
-        PROXY_AUTHORIZATION,
-        PROXY_CONNECTION,
-        TE,
-        TRAILER,
-        TRANSFER_ENCODING,
-        UPGRADE,
-    ] {
+    remove_where(headers, |name| OF_CONNECTIONS.contains(name));
+}
+
+/// Looks at every header once and takes those away that are meant; mostly none is.
+fn remove_where(headers: &mut HeaderMap, is_meant: impl Fn(&HeaderName) -> bool) {
+    let meant: Vec<HeaderName> = headers.keys().filter(|name| is_meant(name)).cloned().collect();
+    for name in meant {
         headers.remove(name);
     }
 }
 
 /// Takes away what only we may say about a request, and what we have answered ourselves.
 pub(crate) fn remove_claims(headers: &mut HeaderMap) {
-    let is_claim = |name: &HeaderName| {
-        let name = name.as_str();
-        name.starts_with("x-forwarded") || name.starts_with("x-ledgerstone-")
-    };
-    let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name)).cloned().collect();
-    for name in claims {
-        headers.remove(name);
-    }
-    for name in [FORWARDED, X_REAL_IP, EXPECT] {
-        headers.remove(name);
-    }
+    remove_where(headers, |name| {
+        let text = name.as_str();
+        let is_ours = text.starts_with("x-forwarded") || text.starts_with("x-ledgerstone-");
+        is_ours || [FORWARDED, X_REAL_IP, EXPECT].contains(name)
+    });
 }
 
 /// Puts the cookies of several lines into one: HTTP/2 may split them, HTTP/1.1 may not (RFC 9113, 8.2.3).
 pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    if !headers.contains_key(COOKIE) {
+        return;
+    }
     let lines: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
     if lines.len() > 1
         && let Ok(joined) = HeaderValue::from_bytes(&lines.join(b"; ".as_slice()))

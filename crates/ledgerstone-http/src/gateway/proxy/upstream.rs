@@ -13,7 +13,8 @@ use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use ledgerstone_core::{BackendError, Code, ErrorKind, Retryable};
 use ledgerstone_resilience::{DEADLINE_HEADER, Deadline};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
+use tokio::runtime::{self, Handle};
 use tokio::time::timeout;
 
 use crate::gateway::lease::{Lease, may_be_repeated};
@@ -32,10 +33,15 @@ const IDLE: Duration = Duration::from_secs(5);
 const IDLE_CONNECTIONS: usize = 256;
 
 /// Sends requests to endpoints.
-#[derive(Debug, Clone)]
+///
+/// A connection lives on the runtime that opened it. So each runtime has connections of its own: where a server
+/// has one for each thread, no request then wakes a thread other than its own.
+#[derive(Debug, Default)]
 pub(crate) struct Upstream {
-    client: Client<HttpConnector, Upload>,
+    clients: RwLock<Vec<(runtime::Id, Connections)>>,
 }
+
+type Connections = Client<HttpConnector, Upload>;
 
 /// A request on its way to a service, as often as it is sent.
 #[derive(Debug)]
@@ -49,16 +55,21 @@ pub(crate) struct Passing {
 }
 
 impl Upstream {
-    pub(crate) fn new() -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .build(connector);
-        Self { client }
+    /// Returns the connections of the runtime that this is called on.
+    fn connections(&self) -> Connections {
+        let here = Handle::current().id();
+        let of_here = |clients: &[(runtime::Id, Connections)]| {
+            clients.iter().find(|(id, _)| *id == here).map(|(_, client)| client.clone())
+        };
+        if let Some(client) = of_here(&self.clients.read()) {
+            return client;
+        }
+        let mut clients = self.clients.write();
+        of_here(&clients).unwrap_or_else(|| {
+            let client = connections();
+            clients.push((here, client.clone()));
+            client
+        })
     }
 
     /// Sends a request to an endpoint that it was not sent to before, if there is one.
@@ -82,7 +93,7 @@ impl Upstream {
         }
         headers.entry(HOST).or_insert_with(|| lease.endpoint().host().clone());
         let request = passing.request(&lease, headers, body)?;
-        match timeout(patience, self.client.request(request)).await {
+        match timeout(patience, self.connections().request(request)).await {
             Ok(Ok(response)) => passing.take(lease, response),
             Ok(Err(error)) => Err(passing.broken(&mut lease, error).into()),
             Err(_) => {
@@ -91,6 +102,17 @@ impl Upstream {
             }
         }
     }
+}
+
+fn connections() -> Connections {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(CONNECT));
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .build(connector)
 }
 
 impl Passing {
