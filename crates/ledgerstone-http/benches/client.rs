@@ -1,6 +1,6 @@
 //! What the typed client costs: the ratio of its calls to those of bare reqwest, in one run against one server.
 //!
-//! `cargo bench -p ledgerstone-http --bench client -- --windows 11 --seconds 1`
+//! `cargo bench -p ledgerstone-http --bench client -- --windows 101 --seconds 0.05`
 
 use std::error::Error;
 use std::io::Write as _;
@@ -38,7 +38,7 @@ fn main() -> Outcome<()> {
 }
 
 fn plan(mut arguments: impl Iterator<Item = String>) -> Outcome<Plan> {
-    let mut plan = Plan { windows: 11, length: Duration::from_secs(1) };
+    let mut plan = Plan { windows: 101, length: Duration::from_millis(50) };
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
         match argument.as_str() {

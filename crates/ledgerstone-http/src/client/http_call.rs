@@ -277,7 +277,7 @@ impl<K: BodyKind> HttpCall<K> {
             accepted: self.accepted,
             reads_whole,
         };
-        let arriving = Box::pin(run_under(&prepared, repeat, retries, once));
+        let arriving = run_under(&prepared, repeat, retries, once);
         let arrived = deadline.scope(arriving).await;
         arrived.map(|arrived| (call.clone(), arrived)).map_err(|error| error.of(&call))
     }
@@ -291,14 +291,15 @@ async fn run_under(
     once: Option<HttpBody>,
 ) -> Result<Arrived, HttpError> {
     let policy = &prepared.http.policy;
-    let again = |attempt: Attempt| prepared.attempt(attempt.deadline, None);
+    // Boxed, since every slot of a policy moves the attempt on, and it is large.
+    let again = |attempt: Attempt| Box::pin(prepared.attempt(attempt.deadline, None));
     match (once, repeat) {
         (Some(pieces), _) => {
-            let call = Once(move || prepared.attempt(None, Some(pieces)));
+            let call = Once(move || Box::pin(prepared.attempt(None, Some(pieces))));
             policy.run(call.counts_as_failure(HttpError::blames_the_server)).await
         }
         (None, None) => {
-            let call = Once(move || prepared.attempt(None, None));
+            let call = Once(move || Box::pin(prepared.attempt(None, None)));
             policy.run(call.counts_as_failure(HttpError::blames_the_server)).await
         }
         (None, Some(Repeat::Keyed(key))) => {

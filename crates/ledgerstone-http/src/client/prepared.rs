@@ -10,10 +10,11 @@ use crate::client::base_url::encode_whole;
 use crate::client::credentials::Proof;
 use crate::client::http::Inner;
 use crate::client::http_error::{CallName, HttpError, HttpFault};
+use crate::client::http_method::HttpMethod;
 use crate::client::observation::Observation;
 use crate::client::redirects::Hop;
 use crate::client::request_body::Replay;
-use crate::client::response_body::{check_declared, discard, read_whole};
+use crate::client::response_body::{check_declared, collect, discard, read_whole};
 use crate::client::retry_after::retry_after;
 use crate::client::server_problem::{PROBLEM_BYTES, kind_of_status, problem};
 use crate::correlation::Correlation;
@@ -80,22 +81,21 @@ impl Prepared<'_> {
         let response = self.respond(deadline, once).await?;
         let status = response.status;
         if !(200..300).contains(&status) && !self.accepted.contains(&status) {
-            return Err(self.refused(response).await);
+            // Boxed, as is all that is rare here, since every layer above carries what an attempt may need.
+            return Err(Box::pin(self.refused(response)).await);
         }
         let too_large = |error| HttpError::from(error).with_status(status);
-        if !self.reads_whole {
-            check_declared(&response, self.limit).map_err(too_large)?;
-            let HttpResponse { headers, body, .. } = response;
-            return Ok(Arrived { status, headers, body: ArrivedBody::Coming(body) });
-        }
-        let mut response = response;
-        let headers = std::mem::take(&mut response.headers);
         // A HEAD is answered with the length of what it did not ask for.
-        let limit = if self.call.method.as_str() == "HEAD" { u64::MAX } else { self.limit };
-        let declared = headers.iter().find(|(name, _)| name == "content-length").cloned();
-        response.headers.extend(declared);
-        let body = read_whole(response, limit).await.map_err(too_large)?;
-        Ok(Arrived { status, headers, body: ArrivedBody::Whole(body) })
+        let asks_for_body = !self.reads_whole || self.call.method != HttpMethod::Head;
+        let limit = if asks_for_body { self.limit } else { u64::MAX };
+        check_declared(&response, limit).map_err(too_large)?;
+        let HttpResponse { headers, body, .. } = response;
+        let body = if self.reads_whole {
+            ArrivedBody::Whole(collect(body, limit).await.map_err(too_large)?)
+        } else {
+            ArrivedBody::Coming(body)
+        };
+        Ok(Arrived { status, headers, body })
     }
 
     /// Sends the request until there is an answer that is neither a refused token nor a redirect to follow.
@@ -113,13 +113,13 @@ impl Prepared<'_> {
             if response.status == 401 && can_resend && !is_renewed && self.forget(proof.as_ref()) {
                 // It was refused at the door, so sending it again repeats nothing, whatever the method.
                 is_renewed = true;
-                discard(response).await;
+                Box::pin(discard(response)).await;
                 continue;
             }
             match self.http.redirects.next(&hop, &response, can_resend) {
                 Ok(None) => return Ok(response),
                 Ok(Some(next)) => {
-                    discard(response).await;
+                    Box::pin(discard(response)).await;
                     hop = next;
                 }
                 Err(why) => {
@@ -139,7 +139,7 @@ impl Prepared<'_> {
         let Some(credentials) = self.http.credentials.as_ref().filter(|_| !hop.is_foreign) else {
             return Ok(None);
         };
-        let proof = credentials.proof(&self.http.client).await;
+        let proof = Box::pin(credentials.proof(&self.http.client)).await;
         proof.map_err(|error| HttpError::from(error).with_fault(HttpFault::Authentication))
     }
 
@@ -158,11 +158,13 @@ impl Prepared<'_> {
             (Some(attempt), Some(task)) => Some(attempt.tighter(task)),
             (one, other) => one.or(other),
         };
-        if deadline.is_some_and(Deadline::is_over) {
+        let remaining = deadline.map(Deadline::remaining);
+        if remaining.is_some_and(|remaining| remaining.is_zero()) {
             return Err(too_late("the time for the call is over; nothing was sent", Code::DeadlineExceeded));
         }
-        let mut request = self.request(hop, proof, deadline);
-        let patience = deadline.map(|deadline| self.patience(deadline));
+        let mut request = self.request(hop, proof, remaining);
+        let patience =
+            deadline.zip(remaining).map(|(deadline, remaining)| self.patience(deadline, remaining));
         // A stream may go on for longer than its first piece takes to come.
         request.timeout = patience.filter(|_| self.reads_whole);
         let client = &self.http.client;
@@ -188,12 +190,11 @@ impl Prepared<'_> {
     ///
     /// A server that uses up the call's own time has failed, and a breaker should hear of it; so the request
     /// ends just before the policy gives the call up. A caller that had less time blames nobody.
-    fn patience(&self, deadline: Deadline) -> Duration {
-        let remaining = deadline.remaining();
+    fn patience(&self, deadline: Deadline, remaining: Duration) -> Duration {
         if deadline < self.own_deadline { remaining } else { remaining - SLACK.min(remaining / 10) }
     }
 
-    fn request(&self, hop: &Hop, proof: Option<&Proof>, deadline: Option<Deadline>) -> HttpRequest {
+    fn request(&self, hop: &Hop, proof: Option<&Proof>, remaining: Option<Duration>) -> HttpRequest {
         // The first request goes where the call says; only a redirect leads its headers astray.
         let is_astray = hop.is_foreign && !self.is_foreign;
         let mut headers = Vec::with_capacity(self.headers.len() + 5);
@@ -203,15 +204,15 @@ impl Prepared<'_> {
                 headers.push((name.clone(), value.clone()));
             }
         }
-        let mut put = |name: &str, value: &str| {
+        let mut put = |name: &str, value: String| {
             if !headers.iter().any(|(given, _)| given == name) {
-                headers.push((name.to_owned(), value.to_owned()));
+                headers.push((name.to_owned(), value));
             }
         };
         let mut url = hop.url.clone();
         match proof {
-            Some(Proof::Header(name, value)) => put(name, value.reveal()),
-            Some(Proof::Token(value, _)) => put("authorization", value.reveal()),
+            Some(Proof::Header(name, value)) => put(name, value.reveal().to_owned()),
+            Some(Proof::Token(value, _)) => put("authorization", value.reveal().to_owned()),
             Some(Proof::Query(name, key)) => {
                 url.push(if url.contains('?') { '&' } else { '?' });
                 encode_whole(&mut url, name);
@@ -221,16 +222,16 @@ impl Prepared<'_> {
             None => {}
         }
         if let Some(correlation) = Correlation::current().filter(|_| !is_astray) {
-            put(Correlation::HEADER, correlation.as_str());
+            put(Correlation::HEADER, correlation.as_str().to_owned());
         }
         if let Some(trace) = TraceContext::current().filter(|_| !is_astray) {
-            put(TraceContext::HEADER, trace.parent());
+            put(TraceContext::HEADER, trace.parent().to_owned());
             if let Some(state) = trace.state() {
-                put(TraceContext::STATE_HEADER, state);
+                put(TraceContext::STATE_HEADER, state.to_owned());
             }
         }
-        if let Some(deadline) = deadline.filter(|_| !hop.is_foreign) {
-            put(DEADLINE_HEADER, &deadline.to_header());
+        if let Some(remaining) = remaining.filter(|_| !hop.is_foreign) {
+            put(DEADLINE_HEADER, remaining.as_millis().to_string());
         }
         HttpRequest { method: hop.method.as_str(), url, headers, body: Bytes::new(), timeout: None }
     }

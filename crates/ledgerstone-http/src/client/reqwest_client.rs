@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use ledgerstone_core::{BackendError, ErrorKind, HttpBody, HttpClient, HttpRequest, HttpResponse};
 use parking_lot::RwLock;
+use reqwest::header::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use crate::client::client_options::ClientOptions;
@@ -74,12 +75,13 @@ impl ReqwestClient {
         let client = self.client();
         let request = build(&client, request, body)?;
         let response = client.execute(request).await.map_err(failure)?;
-        let headers = response.headers().iter().filter_map(|(name, value)| {
+        let mut headers = Vec::with_capacity(response.headers().len());
+        headers.extend(response.headers().iter().filter_map(|(name, value)| {
             Some((name.as_str().to_owned(), std::str::from_utf8(value.as_bytes()).ok()?.to_owned()))
-        });
+        }));
         Ok(HttpResponse {
             status: response.status().as_u16(),
-            headers: headers.collect(),
+            headers,
             body: response.bytes_stream().map_err(failure).boxed(),
         })
     }
@@ -119,21 +121,19 @@ fn build(
     check_scheme(url.scheme())?;
     let method = reqwest::Method::from_bytes(request.method.as_bytes())
         .map_err(|_| invalid(format!("{:?} is not a method", request.method)))?;
-    let mut builder = client.request(method, url);
-    for (name, value) in &request.headers {
-        builder = builder.header(name.as_str(), value.as_str());
+    let unfit = || invalid("the request cannot be sent as it is".to_owned());
+    // The rest is set in place: each step of the builder would move all of it.
+    let mut built =
+        client.request(method, url).build().map_err(|error| unfit().with_source(error.without_url()))?;
+    built.headers_mut().reserve(request.headers.len());
+    for (name, value) in request.headers {
+        let name = HeaderName::try_from(name).map_err(|error| unfit().with_source(error))?;
+        let value = HeaderValue::try_from(value).map_err(|error| unfit().with_source(error))?;
+        built.headers_mut().append(name, value);
     }
-    if let Some(body) = body {
-        builder = builder.body(body);
-    } else if !request.body.is_empty() {
-        builder = builder.body(request.body);
-    }
-    if let Some(timeout) = request.timeout {
-        builder = builder.timeout(timeout);
-    }
-    builder.build().map_err(|error| {
-        invalid("the request cannot be sent as it is".to_owned()).with_source(error.without_url())
-    })
+    *built.body_mut() = body.or_else(|| (!request.body.is_empty()).then(|| request.body.into()));
+    *built.timeout_mut() = request.timeout;
+    Ok(built)
 }
 
 /// Refuses what this build cannot speak, with what to do about it.

@@ -16,7 +16,11 @@ const UNWANTED_BYTES: u64 = 16 * 1024;
 /// A declared length above the limit is refused before anything is read.
 pub(crate) async fn read_whole(response: HttpResponse, limit: u64) -> Result<Bytes, BackendError> {
     check_declared(&response, limit)?;
-    let mut body = response.body;
+    collect(response.body, limit).await
+}
+
+/// Reads a whole body of at most `limit` bytes, whatever was declared.
+pub(crate) async fn collect(mut body: HttpBody, limit: u64) -> Result<Bytes, BackendError> {
     let Some(first) = body.try_next().await? else { return Ok(Bytes::new()) };
     check_size(first.len() as u64, limit)?;
     let Some(second) = body.try_next().await? else { return Ok(first) };

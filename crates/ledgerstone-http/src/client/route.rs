@@ -116,7 +116,8 @@ pub(crate) fn fill<'a>(template: &'a str, values: &[(&'static str, String)]) -> 
         used += 1;
         rest = behind;
     }
-    if let Some((name, _)) = values.iter().find(|(name, _)| !template.contains(&format!("{{{name}}}"))) {
+    let has = |name: &str| template.split('{').skip(1).any(|gap| gap.split('}').next() == Some(name));
+    if let Some((name, _)) = values.iter().find(|(name, _)| !has(name)) {
         return Err(format!("the template {template} has no {{{name}}}"));
     }
     if used == 0 {
