@@ -147,6 +147,9 @@ pub struct Adapters {
     pub http: Arc<dyn HttpClient>,
     /// The Redis that nodes share, if one is configured.
     redis: Option<Secret>,
+    /// What the keys there begin with.
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "only Redis has such keys"))]
+    prefix: String,
     /// The name of this process among the nodes.
     node: String,
 }
@@ -155,7 +158,8 @@ pub struct Adapters {
 pub fn adapters(settings: &Settings) -> Result<Adapters, Failure> {
     let http: Arc<dyn HttpClient> = Arc::new(ReqwestClient::new(ClientOptions::default())?);
     let node = ids().next_id().simple().to_string();
-    Ok(Adapters { http, redis: settings.redis.clone(), node })
+    let prefix = settings.redis_prefix.clone();
+    Ok(Adapters { http, redis: settings.redis.clone(), prefix, node })
 }
 
 impl Adapters {
@@ -164,8 +168,10 @@ impl Adapters {
         let limits = RateLimits::new(clock());
         #[cfg(feature = "redis")]
         if let Some(url) = self.redis.clone() {
+            let options =
+                RedisRateOptions { prefix: format!("{}:limits", self.prefix), ..RedisRateOptions::default() };
             let open = move |name: &str, rules: &[RateRule]| -> Result<Arc<dyn SharedRates>, BackendError> {
-                let limiter = RedisRateLimiter::new(name, rules, url.expose(), RedisRateOptions::default())?;
+                let limiter = RedisRateLimiter::new(name, rules, url.expose(), options.clone())?;
                 Ok(Arc::new(limiter))
             };
             return limits.with_shared(SharedRateOptions::of_node(&self.node), open);
@@ -195,7 +201,7 @@ impl Adapters {
     ) -> Result<CacheBuilder<StoredValue>, BackendError> {
         const PATIENCE: Duration = Duration::from_secs(2);
         let Some(url) = &self.redis else { return Err(self.no_redis(name)) };
-        let prefix = format!("ledgerstone:cache:{name}");
+        let prefix = format!("{}:cache:{name}", self.prefix);
         let settings = RedisCacheSettings { prefix: prefix.clone(), ..RedisCacheSettings::default() };
         let store = RedisCacheStore::new(url.expose(), settings)?;
         let backplane = RedisBackplane::new(url.expose(), &format!("{prefix}:news"), PATIENCE)?;

@@ -62,6 +62,48 @@ impl Configured {
     }
 }
 
+impl Configured {
+    /// Builds the limits and the policies, which need nothing else.
+    fn policies(&self, adapters: &Adapters) -> Result<(RateLimits, Policies), BackendError> {
+        let limits = adapters.rate_limits();
+        limits.load(&self.limits)?;
+        let parts = PolicyParts { limiters: limiters(&limits), ..PolicyParts::default() };
+        let policies = Policies::from_settings(&self.policies, parts).map_err(misconfigured)?;
+        Ok((limits, policies))
+    }
+
+    /// Refuses what would leave a route without its service, its policy or its limiter.
+    fn check_routes(&self, routes: &BTreeMap<String, RouteSettings>) -> Result<(), BackendError> {
+        for (name, route) in routes {
+            let lost = |kind: &str, of: &str| {
+                misconfigured(format!(
+                    "routes.{name} holds until a restart and needs the {kind} {of}; keep it"
+                ))
+            };
+            if !self.services.contains_key(&route.service) {
+                return Err(lost("service", &route.service));
+            }
+            if let Some(policy) = route.policy.as_ref().filter(|policy| !self.policies.contains_key(*policy))
+            {
+                return Err(lost("policy", policy));
+            }
+            if let Some(limiter) =
+                route.limiter.as_ref().filter(|limiter| !self.limits.contains_key(*limiter))
+            {
+                return Err(lost("limiter", limiter));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Builds the policies of some sections to be looked at; no service is asked for.
+pub(crate) fn policies_of(sections: &Sections, adapters: &Adapters) -> Result<Policies, BackendError> {
+    let configured = Configured::read(sections).map_err(misconfigured)?;
+    let built = configured.policies(adapters).map_err(|error| misconfigured(error.message()))?;
+    Ok(built.1)
+}
+
 impl Outward {
     /// Builds everything that the sections name, with what reaches other systems.
     pub fn open(sections: &Sections, adapters: &Adapters) -> Result<Self, BackendError> {
@@ -70,10 +112,7 @@ impl Outward {
 
     fn build(sections: &Sections, adapters: &Adapters) -> Result<Self, BackendError> {
         let configured = Configured::read(sections).map_err(misconfigured)?;
-        let limits = adapters.rate_limits();
-        limits.load(&configured.limits)?;
-        let parts = PolicyParts { limiters: limiters(&limits), ..PolicyParts::default() };
-        let policies = Policies::from_settings(&configured.policies, parts).map_err(misconfigured)?;
+        let (limits, policies) = configured.policies(adapters)?;
         let services = Services::builder(Arc::clone(&adapters.http)).start(&configured.services)?;
         let registry = Caches::default();
         let mut caches = BTreeMap::new();
@@ -95,6 +134,7 @@ impl Outward {
     pub fn reload(&self, sections: &Sections) -> Result<Vec<String>, BackendError> {
         let next = Configured::read(sections).map_err(misconfigured)?;
         let mut holds = self.0.holds.lock();
+        next.check_routes(&holds.routes)?;
         if let Err(error) = self.take(&next) {
             // It was sound when it was taken before, and nothing has gone since.
             if let Err(lost) = self.take(&holds) {

@@ -37,6 +37,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// The Redis that nodes share limits and caches in, if any.
     pub redis: Option<Secret>,
+    /// What the keys there begin with; deployments on one Redis need different ones.
+    pub redis_prefix: String,
     /// The sections whose names the user chose: policies, limits, services, routes, caches.
     pub sections: Sections,
     /// The files that were read.
@@ -163,6 +165,7 @@ impl Default for Settings {
             scavenge: ScavengeSettings::default(),
             log: LogSettings { filter: "info".to_owned(), format: LogFormat::Text },
             redis: None,
+            redis_prefix: "ledgerstone".to_owned(),
             sections: Sections::default(),
             files: Vec::new(),
             origins: Vec::new(),

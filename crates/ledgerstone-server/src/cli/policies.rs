@@ -1,14 +1,13 @@
 //! `ledgerstone policies`: what a call passes on its way to a dependency, as configured.
 
 use clap::{Args, Subcommand};
-use ledgerstone::core::{Code, ErrorKind};
 use serde_json::json;
 
 use super::Session;
 use crate::compose;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::outward::{Outward, missing};
+use crate::outward::{missing, policies_of};
 
 /// See the policies of calls: their slots, in order.
 #[derive(Debug, Subcommand)]
@@ -29,9 +28,8 @@ pub(super) struct Named {
 impl Policies {
     /// Reads the configuration of this process; no server is asked.
     pub(super) async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
-        let outward = Outward::open(&session.settings.sections, &compose::adapters(&session.settings)?)
-            .map_err(|error| Failure::new(ErrorKind::Misconfigured, Code::Configuration, error.message()))?;
-        let policies = outward.policies();
+        let adapters = compose::adapters(&session.settings)?;
+        let policies = policies_of(&session.settings.sections, &adapters)?;
         match self {
             Self::List => {
                 for name in policies.names() {

@@ -159,6 +159,16 @@ pub(super) const KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "redis.prefix",
+        expects: "1 to 64 letters, digits and -_.: with which the keys in Redis begin",
+        secret: false,
+        set: |settings, text| {
+            let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+            let fits = (1..=64).contains(&text.len()) && text.bytes().all(sound);
+            fits.then(|| text.clone_into(&mut settings.redis_prefix))
+        },
+    },
+    Key {
         name: "scavenge.every",
         expects: "a span of time from 1s such as 1h or 30m, or off",
         secret: false,
