@@ -82,7 +82,7 @@ codes! {
     /// The caller is not authenticated.
     Unauthorized = "LS0026", "the caller is not authenticated";
     /// A server or a file cannot be reached.
-    Unreachable = "LS0027", "the store cannot be reached";
+    Unreachable = "LS0027", "the store or service cannot be reached";
     /// Nobody knows whether the append was recorded.
     Indeterminate = "LS0028", "the outcome of the append is not known";
     /// A restore needs an empty store.

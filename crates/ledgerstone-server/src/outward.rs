@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use ledgerstone::cache::{Cache, CacheInvalidator, Caches};
 use ledgerstone::core::{BackendError, ErrorKind, EventStore, InvalidName, RateLimiter, nearest};
-use ledgerstone::http::{Authenticator, PolicySource, Proxy, RouteSettings, Services};
+use ledgerstone::http::{Authenticator, PolicySource, Proxy, RouteSettings, ServiceSettings, Services};
 use ledgerstone::resilience::{Policies, PolicyParts, PolicySettings, RateLimits, RateSettings};
 use parking_lot::Mutex;
 
@@ -39,7 +39,7 @@ struct Parts {
 struct Configured {
     limits: BTreeMap<String, RateSettings>,
     policies: BTreeMap<String, PolicySettings>,
-    services: BTreeMap<String, ledgerstone::http::ServiceSettings>,
+    services: BTreeMap<String, ServiceSettings>,
     routes: BTreeMap<String, RouteSettings>,
     caches: BTreeMap<String, CacheSection>,
 }
@@ -52,10 +52,20 @@ impl Configured {
                 return Err(sections.wrong("limits", name, why));
             }
         }
+        let policies: BTreeMap<String, PolicySettings> = sections.read("policies")?;
+        let services: BTreeMap<String, ServiceSettings> = sections.read("services")?;
+        for (name, service) in &services {
+            let named =
+                service.operations.values().map(|operation| &operation.policy).chain([&service.policy]);
+            if let Some(policy) = named.flatten().find(|policy| !policies.contains_key(*policy)) {
+                let policy = missing("policy", policy, policies.keys().map(String::as_str));
+                return Err(sections.wrong("services", name, policy.message()));
+            }
+        }
         Ok(Self {
             limits,
-            policies: sections.read("policies")?,
-            services: sections.read("services")?,
+            policies,
+            services,
             routes: sections.read("routes")?,
             caches: sections.read("caches")?,
         })
@@ -99,7 +109,9 @@ impl Configured {
 
 /// Builds the policies of some sections to be looked at; no service is asked for.
 pub(crate) fn policies_of(sections: &Sections, adapters: &Adapters) -> Result<Policies, BackendError> {
-    let configured = Configured::read(sections).map_err(misconfigured)?;
+    let mut configured = Configured::read(sections).map_err(misconfigured)?;
+    // Whoever only looks is no node among those that share.
+    configured.limits.values_mut().for_each(|limits| limits.shared = false);
     let built = configured.policies(adapters).map_err(|error| misconfigured(error.message()))?;
     Ok(built.1)
 }
@@ -247,7 +259,7 @@ pub(crate) fn missing<'a>(
 ) -> BackendError {
     let hint = match (nearest(name, known.clone()), known.clone().next()) {
         (Some(near), _) => format!("did you mean {near}?"),
-        (None, None) => format!("the server's configuration has no section [{kind}s.NAME]"),
+        (None, None) => "the configuration has none".to_owned(),
         (None, Some(_)) => format!("there are {}", known.collect::<Vec<_>>().join(", ")),
     };
     let message = format!("there is no {kind} {name:?}; {hint}");

@@ -278,11 +278,16 @@ impl Inner {
         if let Some(caller) = parts.extensions.get::<Caller>() {
             return Ok(Some(caller.clone()));
         }
+        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = header.and_then(bearer);
         match (&self.given.authenticator, route.settings.auth) {
             (Some(authenticator), RouteAuth::Required) => {
-                let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-                let caller = authenticator.authenticate(header.and_then(bearer));
+                let caller = authenticator.authenticate(token);
                 caller.map(Some).map_err(|why| refusal::unauthenticated(why).into())
+            }
+            // A proof that was for this server stays here, though nobody asked for it; any other is the service's.
+            (Some(authenticator), RouteAuth::Open) if token.is_some() => {
+                Ok(authenticator.authenticate(token).ok())
             }
             _ => Ok(None),
         }

@@ -27,7 +27,7 @@ pub(super) enum Limits {
 /// A key of a limiter.
 #[derive(Debug, Args)]
 pub(super) struct OfKey {
-    /// The key: a caller, an address, whatever the limiter counts by
+    /// The key: address:IP or caller:NAME for a route, whatever else the limiter counts by
     key: String,
     /// The limiter; needed if there are several
     #[arg(long, value_name = "NAME")]

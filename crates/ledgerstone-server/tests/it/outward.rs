@@ -268,6 +268,10 @@ fn mistaken() -> CaseResult {
         ("\n[policies.a]\nattempt_timeout = '5s'\ntotal_timeout = '1s'\n", "attempt timeout"),
         ("[limits.api]\nrules = ['200/s', '100/m']\n", "never refuses"),
         ("[routes.a]\nprefix = '/a'\nservice = 'shop'\n", "shop"),
+        (
+            "[services.a]\nendpoints = ['127.0.0.1:1']\npolicy = 'gost'\n[policies.ghost]\n",
+            "did you mean ghost?",
+        ),
         ("[caches.a]\nshared = true\n", "redis"),
         ("[caches.a]\nttl = '1m'\nstale_on_error = '1s'\n", "stale"),
         ("limits = 3\n", "limits must be a section"),

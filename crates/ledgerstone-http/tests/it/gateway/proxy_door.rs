@@ -88,6 +88,10 @@ async fn only_open_routes_are_passed_without_proof() {
     assert_eq!(body(&get(proxy, "/mine", &token).await), "token -");
     assert_eq!(body(&get(proxy, "/both", &token).await), format!("token Bearer {TOKEN}"));
     assert_eq!(body(&get(proxy, "/open", "").await), "- -");
+    // What proves something to this server is not for others; what proves nothing here is the service's matter.
+    assert_eq!(body(&get(proxy, "/open", &token).await), "token -");
+    let theirs = "authorization: Bearer of-the-service\r\n";
+    assert_eq!(body(&get(proxy, "/open", theirs).await), "- Bearer of-the-service");
     // What climbs out of an open route is not passed on at all.
     for climbing in ["/open/../mine", "/open/%2e%2e/mine", "/open/..%2fmine", "/open/..;/mine"] {
         assert_problem(&get(proxy, climbing, "").await, 400, "LS0015");
