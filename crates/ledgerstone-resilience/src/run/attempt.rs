@@ -73,13 +73,10 @@ where
 
     /// Returns the time of the policy's own that ends an attempt, if that comes before any other.
     fn cut(&self, began: Instant) -> Option<Cut> {
-        match self.onion.slots.attempt_timeout {
-            Some(timeout) => {
-                let end = Deadline::at(began, timeout);
-                self.deadline.is_none_or(|deadline| end <= deadline).then_some(Cut::Attempt(end))
-            }
-            None => self.total_end.filter(|end| self.deadline == Some(*end)).map(Cut::Total),
-        }
+        let own = self.onion.slots.attempt_timeout.map(|timeout| Deadline::at(began, timeout));
+        let first = own.filter(|end| self.deadline.is_none_or(|deadline| *end <= deadline)).map(Cut::Attempt);
+        // Left to the total timeout outside, an attempt that it cuts would be dropped and count nowhere.
+        first.or_else(|| self.total_end.filter(|end| self.deadline == Some(*end)).map(Cut::Total))
     }
 
     /// Tells the breaker how the attempt ended. What the policy's own time cuts is a failure to it; so a

@@ -83,6 +83,35 @@ async fn a_dependency_that_never_answers_opens_it_by_the_time_of_the_policy() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_total_timeout_that_cuts_an_attempt_before_its_own_does_opens_it_too() {
+    let retry = || Retry::fixed(millis(1)).with_attempts(2);
+    let one_each = CircuitBreaker { minimum_calls: 8, failure_rate: 1.0, ..rules() };
+    for (total, first) in [
+        (seconds(1), Does::Hangs),
+        (seconds(1), Does::Fails(ErrorKind::Unavailable)),
+        (millis(1_500), Does::Hangs),
+    ] {
+        let dependencies = Dependencies::new();
+        // Where the first attempt takes the whole total there is no second one, so half as many are enough.
+        let is_single = total == seconds(1) && matches!(first, Does::Hangs);
+        let rules = CircuitBreaker { minimum_calls: if is_single { 4 } else { 8 }, ..one_each.clone() };
+        let policy = Policy::builder("orders")
+            .attempt_timeout(seconds(1))
+            .total_timeout(total)
+            .retry(retry())
+            .without_budget()
+            .circuit_breaker(rules)
+            .build_in(&dependencies)
+            .unwrap();
+        for _ in 0..4 {
+            let upstream = Upstream::that([first, Does::Hangs]);
+            policy.run(Idempotent(|_| upstream.call())).await.unwrap_err();
+        }
+        assert_eq!(state(&dependencies), BreakerState::Open, "{total:?} {first:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_impatient_caller_does_not_open_it() {
     let dependencies = Dependencies::new();
     let policy = Policy::builder("orders")
