@@ -116,12 +116,19 @@ impl Circuit {
         self.opened = None;
     }
 
-    /// Changes the rules and keeps the state; another window begins empty.
+    /// Changes the rules and keeps the state, unless enough probes have succeeded by them; another window begins
+    /// empty.
     pub(crate) fn reconfigure(&mut self, rules: CircuitBreaker) {
         if rules.window != self.rules.window {
             self.window = SlidingWindow::new(rules.window);
         }
         self.rules = rules;
+        // No probe is left to be admitted, so none would end and close it.
+        if let State::HalfOpen { succeeded, .. } = self.state
+            && succeeded >= self.rules.probes
+        {
+            self.close();
+        }
     }
 
     /// Returns where it stands.

@@ -155,6 +155,19 @@ fn pick<T>(from: &mut Vec<T>, oldest: bool) -> Option<T> {
     if from.is_empty() { None } else { Some(from.remove(if oldest { 0 } else { from.len() - 1 })) }
 }
 
+#[test]
+fn fewer_probes_by_a_reload_close_it_when_as_many_have_succeeded() {
+    let mut circuit = opened(second(0));
+    circuit.reconfigure(CircuitBreaker { probes: 3, ..rules() });
+    for _ in 0..2 {
+        call(&mut circuit, WELL, second(10));
+    }
+    assert_eq!(circuit.state(), BreakerState::HalfOpen);
+    circuit.reconfigure(rules());
+    assert_eq!(circuit.state(), BreakerState::Closed);
+    call(&mut circuit, WELL, second(10));
+}
+
 proptest! {
     /// Whatever happens: probes are bounded, open refuses for its whole time, isolation ends by hand only,
     /// and nothing closes it but as many successes of this cycle as there are probes, or a hand.
