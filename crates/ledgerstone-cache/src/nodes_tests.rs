@@ -36,16 +36,28 @@ pub(crate) struct SharedStub {
     store: MemoryCacheStore,
     pub(crate) is_down: AtomicBool,
     pub(crate) calls: AtomicU64,
+    /// Whether it does what it is told and never answers.
+    pub(crate) hangs: AtomicBool,
+    /// How long an invalidation takes.
+    pub(crate) millis: AtomicU64,
 }
 
 impl SharedStub {
     pub(crate) fn new() -> Arc<Self> {
         let store = MemoryCacheStore::new(Arc::new(TokioClock(Instant::now())), 1 << 24);
-        Arc::new(Self { store, is_down: AtomicBool::new(false), calls: AtomicU64::new(0) })
+        let (calls, millis) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (is_down, hangs) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { store, is_down, calls, hangs, millis })
     }
 
     pub(crate) fn cut(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    async fn answer(&self) {
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
     }
 
     fn reached(&self) -> Result<&MemoryCacheStore, BackendError> {
@@ -68,7 +80,9 @@ impl CacheStore for SharedStub {
     }
 
     async fn put(&self, entries: Vec<(String, CacheEntry)>) -> Result<Vec<CachePut>, BackendError> {
-        self.reached()?.put(entries).await
+        let answer = self.reached()?.put(entries).await;
+        self.answer().await;
+        answer
     }
 
     async fn invalidate(
@@ -76,7 +90,14 @@ impl CacheStore for SharedStub {
         targets: &[CacheTarget],
         at: Option<LogPoint>,
     ) -> Result<CacheStamp, BackendError> {
-        self.reached()?.invalidate(targets, at).await
+        let store = self.reached()?;
+        let millis = self.millis.load(Ordering::SeqCst);
+        if millis > 0 {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+        }
+        let answer = store.invalidate(targets, at).await;
+        self.answer().await;
+        answer
     }
 
     async fn lease(&self, key: &str, time: Duration) -> Result<Option<CacheLease>, BackendError> {

@@ -30,6 +30,8 @@ struct State {
     last_error: Option<String>,
     /// Invalidations that the store was not told of: until it was, nothing it says is believed.
     owed: Vec<CacheTarget>,
+    /// Rises with each invalidation that is owed, so that one which a list absorbs is not taken for paid.
+    debts: u64,
 }
 
 /// How a tier is.
@@ -128,20 +130,20 @@ impl SharedTier {
     /// Tells the store what it is owed, if it is back; returns what it was told.
     pub(crate) async fn pay(&self) -> Option<Vec<CacheTarget>> {
         let Ok(_turn) = self.paying.try_lock() else { return None };
-        let owed = {
+        let (owed, debts) = {
             let state = self.state.lock();
             if state.owed.is_empty() || state.rests_until.is_some_and(|until| Instant::now() < until) {
                 return None;
             }
-            state.owed.clone()
+            (state.owed.clone(), state.debts)
         };
         match self.store.invalidate(&owed, None).await {
             Ok(_) => {
                 self.well();
                 let mut state = self.state.lock();
-                // What was added meanwhile stays owed; a list that became one of everything does, too.
-                if state.owed.starts_with(&owed) {
-                    state.owed.drain(..owed.len());
+                // What was added meanwhile stays owed, and with it what was there before: paid twice does no harm.
+                if state.debts == debts {
+                    state.owed.clear();
                 }
                 Some(owed)
             }
@@ -196,12 +198,41 @@ impl SharedTier {
         }
     }
 
-    fn owe(&self, targets: &[CacheTarget]) {
+    /// Keeps invalidations that the store may not know, to be told as soon as it can be.
+    pub(crate) fn owe(&self, targets: &[CacheTarget]) {
         let mut state = self.state.lock();
+        state.debts += 1;
         if state.owed.len() + targets.len() > OWED {
             state.owed = vec![CacheTarget::All];
         } else if state.owed != [CacheTarget::All] {
             state.owed.extend_from_slice(targets);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::nodes_tests::SharedStub;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_owed_while_everything_is_being_paid_stays_owed() {
+        let (stub, second) = (SharedStub::new(), Duration::from_secs(1));
+        let tier = SharedTier::new(Arc::clone(&stub) as _, second, Arc::new(Counts::new("numbers")));
+        tier.owe(&[CacheTarget::All]);
+        stub.millis.store(2_000, Ordering::SeqCst);
+        let fails = async {
+            tokio::time::sleep(second).await;
+            stub.cut(true);
+            tier.invalidate(&[CacheTarget::Key("k".into())], None).await.expect_err("it is cut off");
+            stub.cut(false);
+        };
+        let (paid, ()) = tokio::join!(tier.pay(), fails);
+        assert_eq!(paid, Some(vec![CacheTarget::All]));
+        assert!(!tier.is_usable() && tier.health().owed == 1, "it came after the payment had begun");
+        assert_eq!(tier.pay().await, Some(vec![CacheTarget::All]));
+        assert!(tier.is_usable());
     }
 }
