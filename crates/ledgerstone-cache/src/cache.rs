@@ -15,6 +15,7 @@ use crate::landed::{Load, Wants};
 use crate::loaded::Loaded;
 use crate::settings::CacheSettings;
 use crate::slot::{Origin, Standing};
+use crate::unfinished::Unfinished;
 
 /// A cache of `T` by text keys, in memory and, where one was given, in a shared tier behind it.
 ///
@@ -235,14 +236,23 @@ impl<T: Send + Sync + 'static> Cache<T> {
         };
         let Loaded { value, tags, ttl, as_of } = value.into();
         let value = value.map(Arc::new);
-        if let Some(value) = &value
-            && let Err(error) = writer(key, Arc::clone(value)).await
-        {
-            // Nobody knows what was written: whoever asks next has to look.
-            let _ = self.delete(key).await;
-            return Err(error);
-        }
-        self.put_newest(vec![(key.to_owned(), Loaded { value, tags, ttl, as_of })]).await
+        let targets = [CacheTarget::Key(key.to_owned())];
+        targets.iter().try_for_each(|target| target.check("cache"))?;
+        let mut unfinished = Unfinished::new(&self.inner, &targets);
+        let written = match &value {
+            Some(value) => writer(key, Arc::clone(value)).await,
+            None => Ok(()),
+        };
+        let answer = match written {
+            Ok(()) => self.put_newest(vec![(key.to_owned(), Loaded { value, tags, ttl, as_of })]).await,
+            Err(error) => {
+                // Nobody knows what was written: whoever asks next has to look.
+                let _ = self.delete(key).await;
+                Err(error)
+            }
+        };
+        unfinished.is_done();
+        answer
     }
 
     async fn put_newest(&self, values: Vec<(String, Loaded<Arc<T>>)>) -> Result<(), CacheError> {
@@ -271,6 +281,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
             }
             slots.push((key, slot));
         }
+        let mut unfinished = Unfinished::new(inner, &targets);
         let answer = match &inner.shared {
             Some((shared, _)) => shared.set(entries).await.map_err(CacheError::from),
             None => Ok(()),
@@ -278,7 +289,9 @@ impl<T: Send + Sync + 'static> Cache<T> {
         // Where a shared tier has the values, the next question gets them from there, in the order of its puts.
         let is_shared = inner.shared.is_some() && answer.is_ok();
         inner.memory.set(&targets, if is_shared { Vec::new() } else { slots });
+        unfinished.is_here();
         let said = inner.tell(&targets, None).await.map_err(CacheError::from);
+        unfinished.is_done();
         answer.and(said)
     }
 

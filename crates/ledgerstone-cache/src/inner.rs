@@ -24,6 +24,7 @@ use crate::memory_tier::{Begun, MemoryTier};
 use crate::settings::CacheSettings;
 use crate::shared_tier::SharedTier;
 use crate::slot::{Origin, Slot, nanos};
+use crate::unfinished::Unfinished;
 
 /// Makes the load of a key, for a cache that reads through.
 pub(crate) type KeyLoader<T> = Arc<dyn Fn(&str) -> Load<T> + Send + Sync>;
@@ -159,13 +160,20 @@ impl<T: Send + Sync + 'static> Inner<T> {
         at: Option<LogPoint>,
     ) -> Result<(), BackendError> {
         targets.iter().try_for_each(|target| target.check("cache"))?;
+        let mut unfinished = Unfinished::new(self, targets);
         let answer = match &self.shared {
             Some((shared, _)) => shared.invalidate(targets, at).await,
             None => Ok(()),
         };
         self.memory.invalidate(targets, at);
+        unfinished.is_here();
+        // A position alone makes nothing untrue: the others need not hear of it.
+        if targets.is_empty() {
+            return answer;
+        }
         self.counts.invalidations.add();
         let said = self.tell(targets, at).await;
+        unfinished.is_done();
         answer.and(said)
     }
 
@@ -177,13 +185,18 @@ impl<T: Send + Sync + 'static> Inner<T> {
     ) -> Result<(), BackendError> {
         let said = self.say(Body::Invalidated { targets: targets.to_vec(), at }).await;
         if said.is_err() {
-            let mut unsaid = self.unsaid.lock();
-            unsaid.extend_from_slice(targets);
-            if unsaid.len() > UNSAID {
-                *unsaid = vec![CacheTarget::All];
-            }
+            self.keep_unsaid(targets);
         }
         said
+    }
+
+    /// Keeps what the other nodes have to be told as soon as they can be.
+    pub(crate) fn keep_unsaid(&self, targets: &[CacheTarget]) {
+        let mut unsaid = self.unsaid.lock();
+        unsaid.extend_from_slice(targets);
+        if unsaid.len() > UNSAID {
+            *unsaid = vec![CacheTarget::All];
+        }
     }
 
     /// Says something to the other nodes, if there is a way to.

@@ -67,6 +67,9 @@ mod slot;
 mod staleness_tests;
 #[cfg(test)]
 mod tiered_tests;
+mod unfinished;
+#[cfg(test)]
+mod unfinished_tests;
 
 pub use backplane::{Backplane, Signal};
 pub use builder::CacheBuilder;
