@@ -143,19 +143,28 @@ impl CacheInvalidator {
             let types = QueryItem::types(followed.rules.keys().cloned());
             let selection = Selection::query(Query::from(types)).after(from).up_to(head.position);
             let mut frames = self.events.read(selection.of(self.scope.clone()));
+            let mut told = from;
             while let Some(frame) = frames.try_next().await? {
-                heed(followed, log, frame).await?;
+                told = heed(followed, log, frame).await?.unwrap_or(told);
             }
-            tell(followed, log, &mut Vec::new(), head.position).await?;
+            // What made nothing untrue moves the position, once.
+            if told < head.position {
+                tell(followed, log, &mut Vec::new(), head.position).await?;
+            }
         }
         followed.cache.end_proof(began);
         Ok(())
     }
 }
 
-/// Tells a cache what the events of a frame make untrue, in their order.
-async fn heed(followed: &Followed, log: LogIdentity, frame: Frame) -> Result<(), EventStoreError> {
-    let mut targets = Vec::new();
+/// Tells a cache what the events of a frame make untrue, in their order; returns up to where it was told
+/// anything.
+async fn heed(
+    followed: &Followed,
+    log: LogIdentity,
+    frame: Frame,
+) -> Result<Option<Position>, EventStoreError> {
+    let (mut targets, mut told) = (Vec::new(), None);
     for event in &frame.events {
         let rules = EventType::new(event.event_type()).ok().and_then(|name| followed.rules.get(&name));
         for target in rules.into_iter().flatten().flat_map(|rule| rule(event)) {
@@ -166,9 +175,14 @@ async fn heed(followed: &Followed, log: LogIdentity, frame: Frame) -> Result<(),
         // The position is one that all of them are at or before.
         if targets.len() >= AT_ONCE {
             tell(followed, log, &mut targets, event.position()).await?;
+            told = Some(event.position());
         }
     }
-    tell(followed, log, &mut targets, frame.read_to).await
+    if !targets.is_empty() {
+        tell(followed, log, &mut targets, frame.read_to).await?;
+        told = Some(frame.read_to);
+    }
+    Ok(told)
 }
 
 async fn tell(

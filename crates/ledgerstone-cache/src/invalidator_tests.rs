@@ -268,6 +268,34 @@ async fn who_follows_next_lets_every_node_compare_its_memory_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_makes_nothing_untrue_moves_the_position_once_and_disturbs_nobody() {
+    let (log, shared, plane) = (Log::new(), SharedStub::new(), LocalBackplane::default());
+    let cache = node("a", plain(MINUTE * 10), &shared, Some(plane.node()));
+    let other = node("b", plain(MINUTE * 10), &shared, Some(plane.node()));
+    let follower = follower(&log, &cache)
+        .invalidate_on(&cache, kind("OrderSeen"), |_| Vec::new())
+        .expect("no system event");
+    follower.catch_up().await.expect("up");
+    tokio::time::sleep(MINUTE / 60).await;
+    let seen = || {
+        let calls = shared.calls.load(std::sync::atomic::Ordering::SeqCst);
+        let counted = (cache.stats().invalidations, other.stats().invalidations);
+        (calls, counted, cache.inner.memory.heard())
+    };
+    let (calls, counted, heard) = seen();
+    for _ in 0..5 {
+        log.record("order-1", "OrderNoted");
+        log.record("order-1", "OrderSeen");
+    }
+    follower.catch_up().await.expect("up");
+    tokio::time::sleep(MINUTE / 60).await;
+    // One question how far it was told, and one move.
+    assert_eq!(seen(), (calls + 2, counted, heard));
+    let reached = crate::named_cache::NamedCache::reached(&cache).await.expect("up");
+    assert_eq!(reached.map(|point| point.position), Some(Position(10)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn system_events_are_refused_as_rules() {
     let (log, cache) = (Log::new(), Cache::<u64>::builder("orders", plain(MINUTE)).build().expect("sound"));
     let follower = CacheInvalidator::new(log as _);

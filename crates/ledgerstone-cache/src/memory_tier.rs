@@ -175,8 +175,12 @@ impl<T: Send + Sync + 'static> MemoryTier<T> {
     pub(crate) fn invalidate(&self, targets: &[CacheTarget], at: Option<LogPoint>) -> CacheStamp {
         let stamp = {
             let mut markers = self.markers.lock();
+            let before = markers.stamp().log.map(|point| point.log);
             let stamp = markers.invalidate(targets, at);
-            self.heard.fetch_add(1, Ordering::AcqRel);
+            // A position alone overtakes nothing, so hits need not be compared again, unless the log is another.
+            if !targets.is_empty() || before != stamp.log.map(|point| point.log) {
+                self.heard.fetch_add(1, Ordering::AcqRel);
+            }
             stamp
         };
         for target in targets {
