@@ -201,6 +201,9 @@ impl Inner {
             return refusal::malformed(fault);
         }
         let (route, target) = match self.routes.find(&parts.method, &target) {
+            Found::Route(route, _) if !self.is_read_alike(route, &parts.method, target.path()) => {
+                return refusal::malformed("its path could be read as one of another route; send it plainly");
+            }
             Found::Route(route, Ok(target)) => (route, target),
             Found::Route(_, Err(fault)) => return refusal::malformed(&fault),
             Found::WrongMethod(allowed) => return refusal::wrong_method(&parts.method, &allowed),
@@ -210,6 +213,14 @@ impl Inner {
         let response = passed.unwrap_or_else(|refused| *refused);
         route.metrics.count(response.status().as_u16(), started.elapsed());
         response
+    }
+
+    /// Tells whether the path is the route's also as a service may read it: else who may use the one route would
+    /// reach what is behind the other.
+    fn is_read_alike(&self, route: &Arc<Route>, method: &Method, path: &str) -> bool {
+        let Some(reading) = target::other_reading(path) else { return true };
+        let Ok(reading) = PathAndQuery::try_from(reading) else { return false };
+        matches!(self.routes.find(method, &reading), Found::Route(other, _) if Arc::ptr_eq(route, other))
     }
 
     /// Does what the route asks for before anything is passed on, and then passes it on.

@@ -10,6 +10,7 @@ use metrics::{Counter, Histogram};
 use serde::{Deserialize, Serialize};
 
 use crate::gateway::path_template::PathTemplate;
+use crate::gateway::proxy::target;
 use crate::gateway::service_settings::misconfigured;
 use crate::gateway::span;
 
@@ -117,6 +118,12 @@ impl Route {
         let label = settings.prefix.as_ref().or(settings.path.as_ref()).cloned().unwrap_or_default();
         let wrong = |why: String| misconfigured(format!("the route {label} to {}: {why}", settings.service));
         let pattern = Pattern::of(settings).map_err(wrong)?;
+        let plain = label.replace(['{', '}'], "");
+        if target::find_fault(&plain).is_some() || target::other_reading(&plain).is_some() {
+            let why = "no request could match it; write it without //, ; and what need not be encoded, and %2A \
+                       rather than %2a";
+            return Err(wrong(why.to_owned()));
+        }
         let method = |name: &String| match name.parse::<Method>() {
             Ok(Method::CONNECT | Method::TRACE) | Err(_) => {
                 Err(wrong(format!("{name:?} is no method that can be passed on")))
@@ -356,6 +363,9 @@ mod tests {
             r#"{"prefix": "a", "service": "a"}"#,
             r#"{"prefix": "/{a}", "service": "a"}"#,
             r#"{"path": "/{a}", "rewrite": "/{b}", "service": "a"}"#,
+            r#"{"prefix": "/%61", "service": "a"}"#,
+            r#"{"prefix": "/a//b", "service": "a"}"#,
+            r#"{"path": "/%c3%a9/{a}", "service": "a"}"#,
             r#"{"prefix": "/a", "methods": ["get"], "service": "a"}"#,
             r#"{"prefix": "/a", "methods": ["CONNECT"], "service": "a"}"#,
             r#"{"prefix": "/a", "timeout": "0s", "service": "a"}"#,

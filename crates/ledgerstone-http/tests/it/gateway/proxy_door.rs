@@ -99,6 +99,39 @@ async fn only_open_routes_are_passed_without_proof() {
 }
 
 #[tokio::test]
+async fn a_path_written_in_another_way_gets_past_no_door() {
+    let upstream =
+        service(|request: Request<Body>| async move { request.uri().to_string().into_response() }).await;
+    let routes = [
+        open(),
+        RouteSettings::prefix("/admin", "orders"),
+        RouteSettings::prefix("/caf%C3%A9/a$b", "orders"),
+    ];
+    let builder = builder(ServiceSettings::at([upstream.to_string()]))
+        .with_authenticator(Arc::new(StaticToken::new(TOKEN).expect("a token")));
+    let proxy = serve_proxy(builder.build(&routes).expect("routes")).await;
+    assert_problem(&get(proxy, "/admin/x", "").await, 401, "LS0026");
+    for other in [
+        "/%61dmin/x",
+        "//admin/x",
+        "/admi%6E",
+        "/admin%2Fx",
+        "/admin%2fx",
+        "/admin%5cx",
+        "/;a/admin/x",
+        "/admin;a=1/x",
+        "/caf%c3%a9/a$b",
+        "/caf%C3%A9/a%24b",
+    ] {
+        assert_problem(&get(proxy, other, "").await, 400, "LS0015");
+    }
+    // What reads alike in every way passes as it is.
+    for sound in ["/", "/a/", "/a;b=1/c", "/caf%C3%A9", "/caf%c3%a9/b", "/a%20b?x=//admin/%61"] {
+        assert_eq!(body(&get(proxy, sound, "").await), sound);
+    }
+}
+
+#[tokio::test]
 async fn a_limit_is_kept_and_told() {
     let upstream = service(told_who).await;
     let few = Arc::new(Few { left: Mutex::new(2), keys: Mutex::default() });
