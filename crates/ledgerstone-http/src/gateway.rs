@@ -32,6 +32,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::http::Uri;
 use ledgerstone_core::{BackendError, ErrorKind, HttpBody, HttpClient, HttpRequest, HttpResponse};
+use ledgerstone_resilience::Deadline;
 use parking_lot::Mutex;
 
 use crate::gateway::attempt::{CallFailure, Outgoing};
@@ -144,6 +145,8 @@ impl Gateway {
             headers: request.headers,
             body: request.body,
             timeout,
+            callers: Deadline::current(),
+            is_guarded: false,
             tried: Mutex::default(),
         })
     }

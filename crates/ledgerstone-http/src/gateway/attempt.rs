@@ -2,11 +2,12 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use ledgerstone_core::{
     BackendError, Code, ErrorKind, HttpBody, HttpClient, HttpRequest, HttpResponse, Retryable,
 };
@@ -30,6 +31,10 @@ pub(crate) struct Outgoing {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Bytes,
     pub(crate) timeout: Option<Duration>,
+    /// Until when whoever calls waits; that it is over says nothing about the endpoint.
+    pub(crate) callers: Option<Deadline>,
+    /// Whether a policy ends the call at the callers' deadline: then it is dropped, and no breaker learns from it.
+    pub(crate) is_guarded: bool,
     pub(crate) tried: Mutex<Vec<Arc<LiveEndpoint>>>,
 }
 
@@ -40,14 +45,30 @@ impl Outgoing {
         deadline: Option<Deadline>,
         more: Option<(String, String)>,
     ) -> Result<HttpResponse, CallFailure> {
+        let deadline = [deadline, Deadline::current()].into_iter().flatten().min();
         let (lease, request) = self.begin(deadline, more).await?;
-        take(lease, self.client.send(request).await)
+        let is_callers = self.is_callers(deadline);
+        take(lease, self.client.send(request).await, is_callers)
     }
 
     /// Sends it with a body that comes piece by piece, and so once only.
     pub(crate) async fn stream(&self, body: HttpBody) -> Result<HttpResponse, CallFailure> {
-        let (lease, request) = self.begin(None, None).await?;
-        take(lease, self.client.send_streaming(request, body).await)
+        let deadline = Deadline::current();
+        let (lease, request) = self.begin(deadline, None).await?;
+        let is_callers = self.is_callers(deadline);
+        let is_broken = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&is_broken);
+        let body = body.inspect_err(move |_| seen.store(true, Ordering::Release)).boxed();
+        let answer = self.client.send_streaming(request, body).await;
+        // Whoever calls broke off what the endpoint was to be sent.
+        let is_broken = is_broken.load(Ordering::Acquire);
+        take(lease, answer, is_callers || is_broken)
+    }
+
+    /// Tells whether the callers' deadline comes before any time that was set for the call here.
+    fn is_callers(&self, deadline: Option<Deadline>) -> bool {
+        let (Some(callers), Some(deadline)) = (self.callers, deadline) else { return false };
+        callers <= deadline && self.timeout.is_none_or(|timeout| callers.remaining() < timeout)
     }
 
     /// Chooses an endpoint that was not tried, if there is one, and makes the request to it.
@@ -56,7 +77,6 @@ impl Outgoing {
         deadline: Option<Deadline>,
         more: Option<(String, String)>,
     ) -> Result<(Lease, HttpRequest), BackendError> {
-        let deadline = [deadline, Deadline::current()].into_iter().flatten().min();
         let tried = self.tried.lock().clone();
         let lease = self.service.choose(&tried).await?;
         self.tried.lock().push(Arc::clone(lease.endpoint()));
@@ -96,7 +116,8 @@ impl Outgoing {
             }
             tell(DEADLINE_HEADER, &deadline.to_header());
         }
-        let remaining = deadline.map(Deadline::remaining);
+        let is_cut_outside = self.is_guarded && self.is_callers(deadline);
+        let remaining = deadline.filter(|_| !is_cut_outside).map(Deadline::remaining);
         Ok(HttpRequest {
             method: self.method,
             url: self.service.url(lease.endpoint(), &self.target),
@@ -107,8 +128,13 @@ impl Outgoing {
     }
 }
 
-/// Learns from an answer about the endpoint, which stays busy until its body has ended.
-fn take(mut lease: Lease, answer: Result<HttpResponse, BackendError>) -> Result<HttpResponse, CallFailure> {
+/// Learns from an answer about the endpoint, which stays busy until its body has ended; from a failure only if it
+/// is not the callers'.
+fn take(
+    mut lease: Lease,
+    answer: Result<HttpResponse, BackendError>,
+    is_callers: bool,
+) -> Result<HttpResponse, CallFailure> {
     match answer {
         Ok(response) => {
             lease.answer(response.status);
@@ -117,17 +143,17 @@ fn take(mut lease: Lease, answer: Result<HttpResponse, BackendError>) -> Result<
             if repeat { Err(CallFailure::Answered(response)) } else { Ok(response) }
         }
         Err(error) => {
-            judge(&mut lease, &error);
+            judge(&mut lease, &error, is_callers);
             Err(CallFailure::Failed(error))
         }
     }
 }
 
 /// An error of the request itself says nothing about the endpoint.
-fn judge(lease: &mut Lease, error: &BackendError) {
+fn judge(lease: &mut Lease, error: &BackendError, is_callers: bool) {
     match (error.kind(), error.code()) {
         (ErrorKind::Unavailable, Code::Unreachable) => lease.fail_to_connect(),
-        (ErrorKind::Unavailable | ErrorKind::TimedOut, _) => lease.fail(),
+        (ErrorKind::Unavailable | ErrorKind::TimedOut, _) if !is_callers => lease.fail(),
         _ => {}
     }
 }

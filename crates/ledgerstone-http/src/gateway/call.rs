@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ledgerstone_core::{BackendError, ErrorKind, HttpClient, HttpResponse, nearest};
-use ledgerstone_resilience::{Attempt, IdempotencyKey, Idempotent, Keyed, Once, Policy};
+use ledgerstone_resilience::{Attempt, Deadline, IdempotencyKey, Idempotent, Keyed, Once, Policy};
 use parking_lot::Mutex;
 
 use crate::gateway::attempt::{CallFailure, Outgoing};
@@ -183,6 +183,8 @@ impl GatewayCall {
             headers,
             body,
             timeout: Some(timeout),
+            callers: Deadline::current(),
+            is_guarded: self.policy.is_some(),
             tried: Mutex::default(),
         })
     }

@@ -1,5 +1,6 @@
 //! The reverse proxy: requests from outside, by route, to services, with the door and the limits before them.
 
+mod aside;
 mod bodies;
 mod headers;
 mod refusal;
@@ -32,6 +33,7 @@ use parking_lot::Mutex;
 use crate::authenticator::{Authenticator, Caller};
 use crate::correlation::Correlation;
 use crate::gateway::policy_source::PolicySource;
+use crate::gateway::proxy::aside::Aside;
 use crate::gateway::proxy::bodies::{Upload, Verdict};
 use crate::gateway::proxy::route::{Found, Route, Routes};
 pub use crate::gateway::proxy::route::{RouteAuth, RouteSettings};
@@ -40,6 +42,7 @@ use crate::gateway::service::Service;
 use crate::gateway::service_settings::{Scheme, misconfigured};
 use crate::gateway::services::Services;
 use crate::middleware::bearer;
+use crate::server::rate_limit::key_of;
 
 /// Passes requests on to services; cheap to clone.
 ///
@@ -255,14 +258,16 @@ impl Inner {
             headers.insert(HOST, host);
         }
         let policy = self.policy(route, &service).map_err(|error| told(&error))?;
-        let passing =
-            Passing { service, method: parts.method, target, timeout, idle_timeout, tried: Mutex::default() };
         let verdict_on_body = Verdict::default();
         let upload = Upload::new(body, limit, idle_timeout, verdict_on_body.clone());
+        let callers = [deadline, Deadline::current()].into_iter().flatten().min();
+        let (method, tried, body) = (parts.method, Mutex::default(), verdict_on_body.clone());
+        let passing =
+            Passing { service, method, target, timeout, idle_timeout, callers, upload: body, tried };
         let mut response = match self.send(&passing, policy, deadline, headers, upload).await {
             Ok(response) => response,
             Err(PassFailure::Answered(response)) => *response,
-            Err(PassFailure::Failed(error)) => match verdict_on_body.get() {
+            Err(PassFailure::Failed(error) | PassFailure::Callers(error)) => match verdict_on_body.get() {
                 Some(broken) => refusal::broken(broken, limit, idle_timeout),
                 None => refusal::failed(&error),
             },
@@ -313,11 +318,7 @@ impl Inner {
     ) -> Result<Option<RateVerdict>, Box<Response>> {
         let named = route.settings.limiter.as_ref().and_then(|name| self.given.limiters.get(name));
         let Some(limiter) = named else { return Ok(None) };
-        let key = match (caller, client) {
-            (Some(caller), _) => format!("caller:{}", caller.name),
-            (None, Some(client)) => format!("address:{client}"),
-            (None, None) => "address:unknown".to_owned(),
-        };
+        let key = key_of(caller, client);
         let verdict = limiter.take(&key, 1).await.map_err(|error| told(&error))?;
         if verdict.is_allowed { Ok(Some(verdict)) } else { Err(refusal::rate_limited(&verdict).into()) }
     }
@@ -384,13 +385,29 @@ impl Inner {
         headers: HeaderMap,
         upload: Upload,
     ) -> Result<Response, PassFailure> {
-        if upload.is_empty() && may_repeat(&passing.method) {
-            let call = Idempotent(|attempt: Attempt| {
-                Box::pin(self.upstream.attempt(passing, headers.clone(), Upload::Empty, attempt.deadline))
+        // A breaker takes what is not a failure for a success, and what is dropped for nothing. So what the caller
+        // is to blame for goes around the policy, which is dropped then.
+        let aside = Aside::default();
+        let sent = async {
+            if upload.is_empty() && may_repeat(&passing.method) {
+                let call = Idempotent(|attempt: Attempt| {
+                    let (headers, deadline) = (headers.clone(), attempt.deadline);
+                    let sent = self.upstream.attempt(passing, headers, Upload::Empty, deadline);
+                    Box::pin(aside.around(sent))
+                });
+                return policy.run(call).await;
+            }
+            let call = Once(|| {
+                let sent = self.upstream.attempt(passing, headers, upload, None);
+                Box::pin(aside.around(sent))
             });
-            return policy.run(call).await;
+            policy.run(call).await
+        };
+        tokio::select! {
+            biased;
+            answer = sent => answer,
+            failure = aside.taken() => Err(failure),
         }
-        policy.run(Once(|| Box::pin(self.upstream.attempt(passing, headers, upload, None)))).await
     }
 }
 

@@ -77,10 +77,8 @@ impl RateLimit {
 
     /// Says whom a request concerns and what it costs.
     pub fn asked(&self, request: &Request) -> Asked {
-        let key = match request.extensions().get::<Caller>() {
-            Some(caller) => shortened(format!("caller:{}", caller.name)),
-            None => address_key(request),
-        };
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+        let key = key_of(request.extensions().get::<Caller>(), peer);
         Asked { key, cost: (self.cost)(request) }
     }
 
@@ -184,8 +182,15 @@ fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
-fn address_key(request: &Request) -> String {
-    let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+/// Returns the key under which a limiter counts what this caller asks, or whoever is at this address.
+pub(crate) fn key_of(caller: Option<&Caller>, address: Option<IpAddr>) -> String {
+    match caller {
+        Some(caller) => shortened(format!("caller:{}", caller.name)),
+        None => address_key(address),
+    }
+}
+
+fn address_key(address: Option<IpAddr>) -> String {
     match address.map(|address| address.to_canonical()) {
         Some(IpAddr::V4(address)) => format!("address:{address}"),
         Some(IpAddr::V6(address)) => {

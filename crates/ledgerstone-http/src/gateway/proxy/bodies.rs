@@ -20,6 +20,8 @@ use crate::gateway::lease::Lease;
 pub(crate) enum Broken {
     TooLarge,
     Silent,
+    /// Whoever sent it broke off.
+    Aborted,
 }
 
 impl fmt::Display for Broken {
@@ -27,6 +29,7 @@ impl fmt::Display for Broken {
         f.write_str(match self {
             Self::TooLarge => "the body is above its limit",
             Self::Silent => "nothing more of the body came for too long",
+            Self::Aborted => "whoever sent the body broke off",
         })
     }
 }
@@ -37,21 +40,35 @@ impl Error for Broken {}
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Verdict(Arc<AtomicU8>);
 
+const AWAITED: u8 = 4;
+
 impl Verdict {
     fn set(&self, broken: Broken) {
         let code = match broken {
             Broken::TooLarge => 1,
             Broken::Silent => 2,
+            Broken::Aborted => 3,
         };
-        self.0.store(code, Ordering::Relaxed);
+        self.0.store(code, Ordering::Release);
+    }
+
+    /// Says whether more of the body has yet to come from whoever sends it.
+    fn set_awaited(&self, is_awaited: bool) {
+        self.0.store(if is_awaited { AWAITED } else { 0 }, Ordering::Release);
     }
 
     pub(crate) fn get(&self) -> Option<Broken> {
-        match self.0.load(Ordering::Relaxed) {
-            0 => None,
+        match self.0.load(Ordering::Acquire) {
             1 => Some(Broken::TooLarge),
-            _ => Some(Broken::Silent),
+            2 => Some(Broken::Silent),
+            3 => Some(Broken::Aborted),
+            _ => None,
         }
+    }
+
+    /// Tells whether the body was given up, or is still waited for: then a service that says nothing may be well.
+    pub(crate) fn is_on_sender(&self) -> bool {
+        self.0.load(Ordering::Acquire) != 0
     }
 }
 
@@ -128,9 +145,13 @@ impl hyper::body::Body for Upload {
             Poll::Pending if streamed.silence.is_too_long(context) => {
                 broken(&streamed.verdict, Broken::Silent)
             }
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                streamed.verdict.set_awaited(true);
+                Poll::Pending
+            }
             Poll::Ready(Some(Ok(frame))) => {
                 streamed.silence.end();
+                streamed.verdict.set_awaited(false);
                 let size = frame.data_ref().map_or(0, |data| data.remaining() as u64);
                 match streamed.left.checked_sub(size) {
                     Some(left) => streamed.left = left,
@@ -138,8 +159,14 @@ impl hyper::body::Body for Upload {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error.into()))),
-            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(Some(Err(error))) => {
+                streamed.verdict.set(Broken::Aborted);
+                Poll::Ready(Some(Err(error.into())))
+            }
+            Poll::Ready(None) => {
+                streamed.verdict.set_awaited(false);
+                Poll::Ready(None)
+            }
         }
     }
 
@@ -163,11 +190,12 @@ pub(crate) struct Download {
     body: Incoming,
     silence: Silence,
     lease: Lease,
+    upload: Verdict,
 }
 
 impl Download {
-    pub(crate) fn new(body: Incoming, silence: Duration, lease: Lease) -> Self {
-        Self { body, silence: Silence::new(silence), lease }
+    pub(crate) fn new(body: Incoming, silence: Duration, lease: Lease, upload: Verdict) -> Self {
+        Self { body, silence: Silence::new(silence), lease, upload }
     }
 }
 
@@ -181,12 +209,17 @@ impl hyper::body::Body for Download {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Pending if self.silence.is_too_long(context) => {
-                self.lease.fail();
+                // The rest of the answer may wait for the rest of the request.
+                if !self.upload.is_on_sender() {
+                    self.lease.fail();
+                }
                 Poll::Ready(Some(Err(Broken::Silent.into())))
             }
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(Err(error))) => {
-                self.lease.fail();
+                if self.upload.get().is_none() {
+                    self.lease.fail();
+                }
                 Poll::Ready(Some(Err(error.into())))
             }
             Poll::Ready(next) => {

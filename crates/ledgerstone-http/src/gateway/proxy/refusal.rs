@@ -90,6 +90,7 @@ pub(crate) fn broken(broken: Broken, limit: u64, silence: Duration) -> Response 
                 Problem::invalid(format!("nothing more of the body came for {silence:?}; send it again"));
             with_status(problem, StatusCode::REQUEST_TIMEOUT)
         }
+        Broken::Aborted => malformed("its body broke off; send it again"),
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use crate::gateway::lease::{Lease, may_be_repeated};
 use crate::gateway::live_endpoint::LiveEndpoint;
-use crate::gateway::proxy::bodies::{Download, Upload};
+use crate::gateway::proxy::bodies::{Download, Upload, Verdict};
 use crate::gateway::proxy::headers;
 use crate::gateway::service::Service;
 
@@ -51,6 +51,9 @@ pub(crate) struct Passing {
     pub(crate) target: PathAndQuery,
     pub(crate) timeout: Duration,
     pub(crate) idle_timeout: Duration,
+    /// Until when the caller waits, or the server for the whole request.
+    pub(crate) callers: Option<Deadline>,
+    pub(crate) upload: Verdict,
     pub(crate) tried: Mutex<Vec<Arc<LiveEndpoint>>>,
 }
 
@@ -85,6 +88,10 @@ impl Upstream {
         let mut lease = passing.service.choose(&tried).await?;
         passing.tried.lock().push(Arc::clone(lease.endpoint()));
         let mut patience = passing.timeout;
+        // Whoever asks with little time, and be it on purpose, learns nothing about the endpoint.
+        let is_callers = deadline.is_some_and(|deadline| {
+            passing.callers.is_some_and(|callers| callers <= deadline) && deadline.remaining() < patience
+        });
         if let Some(deadline) = deadline {
             patience = patience.min(deadline.remaining());
             if let Ok(value) = HeaderValue::try_from(deadline.to_header()) {
@@ -95,7 +102,14 @@ impl Upstream {
         let request = passing.request(&lease, headers, body)?;
         match timeout(patience, self.connections().request(request)).await {
             Ok(Ok(response)) => passing.take(lease, response),
+            Ok(Err(error)) if passing.upload.get().is_some() => {
+                let failure = passing.failure("did not get the whole body of the request");
+                Err(PassFailure::Callers(failure.with_source(error)))
+            }
             Ok(Err(error)) => Err(passing.broken(&mut lease, error).into()),
+            Err(_) if is_callers || passing.upload.is_on_sender() => {
+                Err(PassFailure::Callers(passing.late(patience, is_callers)))
+            }
             Err(_) => {
                 lease.fail();
                 Err(passing.late(patience, deadline.is_some_and(Deadline::is_over)).into())
@@ -150,7 +164,10 @@ impl Passing {
         parts.version = Version::HTTP_11;
         // The client keeps what belongs to its connection here.
         parts.extensions.clear();
-        let response = Response::from_parts(parts, Body::new(Download::new(body, self.idle_timeout, lease)));
+        let response = Response::from_parts(
+            parts,
+            Body::new(Download::new(body, self.idle_timeout, lease, self.upload.clone())),
+        );
         if may_be_repeated(status.as_u16()) {
             Err(PassFailure::Answered(Box::new(response)))
         } else {
@@ -187,6 +204,8 @@ impl Passing {
 #[derive(Debug)]
 pub(crate) enum PassFailure {
     Failed(BackendError),
+    /// It was given up for what the caller did, and says nothing about the service.
+    Callers(BackendError),
     Answered(Box<Response<Body>>),
 }
 
@@ -200,13 +219,14 @@ impl Retryable for PassFailure {
     fn is_retryable(&self) -> bool {
         match self {
             Self::Failed(error) => error.is_retryable(),
+            Self::Callers(_) => false,
             Self::Answered(_) => true,
         }
     }
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Failed(error) => error.retry_after(),
+            Self::Failed(error) | Self::Callers(error) => error.retry_after(),
             Self::Answered(response) => {
                 let value = response.headers().get(axum::http::header::RETRY_AFTER)?;
                 value.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)

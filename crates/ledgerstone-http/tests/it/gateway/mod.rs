@@ -8,6 +8,7 @@ mod health;
 mod kubernetes;
 mod name_server;
 mod outliers;
+mod proxy_blame;
 mod proxy_bodies;
 mod proxy_door;
 mod proxy_failures;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ledgerstone_core::{BackendError, Code, ErrorKind};
 use ledgerstone_http::{EndpointReport, Gateway, HealthSettings, OutlierSettings, ServiceSettings};
+use ledgerstone_resilience::Deadline;
 
 use super::fakes::{MINUTE, MOMENT, Scripted, Told, call, gateway, pass, refused, report, response, told};
 
@@ -126,4 +128,22 @@ async fn a_call_whose_caller_left_says_nothing() {
     let after = report(&gateway);
     assert_eq!(after.in_flight, 0);
     assert!(after.endpoints.iter().all(|endpoint| endpoint.ejected.is_none()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_with_little_time_ejects_nobody() {
+    let late = || {
+        Scripted::slow(|request| {
+            Box::pin(async move {
+                tokio::time::sleep(request.timeout.expect("a timeout")).await;
+                let late = BackendError::new(ErrorKind::TimedOut, "http", "send", "no answer in time");
+                Err(late.with_code(Code::Unreachable))
+            })
+        })
+    };
+    let impatient = gateway(told(), &Told::of(&["a:1", "b:1", "c:1"]), &late());
+    for _ in 0..50 {
+        Deadline::after(MOMENT).scope(call(&impatient)).await.expect_err("no time");
+    }
+    assert!(report(&impatient).endpoints.iter().all(|endpoint| endpoint.ejected.is_none()));
 }

@@ -1,16 +1,18 @@
 //! Who gets through the proxy, to what, and how often.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::Request;
 use axum::response::{IntoResponse as _, Response};
 use ledgerstone_core::{
     BackendError, Code, RateAlgorithm, RateLimiter, RateOverride, RateRule, RateState, RateVerdict,
 };
-use ledgerstone_http::{RouteAuth, RouteSettings, Scheme, ServiceSettings, StaticToken};
+use ledgerstone_http::{Caller, RouteAuth, RouteSettings, Scheme, ServiceSettings, StaticToken};
 use parking_lot::Mutex;
 
 use super::wire::{assert_problem, body, builder, exchange, get, open, proxy, serve_proxy, service, status};
@@ -148,6 +150,28 @@ async fn a_limit_is_kept_and_told() {
     assert_problem(&answer, 429, "LS0037");
     assert!(answer.contains("retry-after: 7"), "{answer}");
     assert_eq!(*few.keys.lock(), ["address:127.0.0.1"; 3]);
+}
+
+#[tokio::test]
+async fn a_limit_counts_a_network_as_one_and_takes_names_of_any_length() {
+    let upstream = service(told_who).await;
+    let few = Arc::new(Few { left: Mutex::new(9), keys: Mutex::default() });
+    let limiter: Arc<dyn RateLimiter> = Arc::<Few>::clone(&few);
+    let route = RouteSettings { limiter: Some("few".to_owned()), ..open() };
+    let builder = builder(ServiceSettings::at([upstream.to_string()])).with_limiter("few", limiter);
+    let proxy = builder.build(&[route]).expect("routes");
+    for address in ["[2001:db8::1]:1", "[2001:db8::ffff:2]:1", "[::ffff:192.0.2.7]:1"] {
+        let address: SocketAddr = address.parse().expect("an address");
+        let request = Request::get("/").header("host", "a").extension(ConnectInfo(address));
+        let answer = proxy.handle(request.body(Body::empty()).expect("a request")).await;
+        assert_eq!(answer.status(), 200);
+    }
+    let caller = Caller { name: "x".repeat(5_000).into() };
+    let request = Request::get("/").header("host", "a").extension(caller);
+    proxy.handle(request.body(Body::empty()).expect("a request")).await;
+    let keys = few.keys.lock().clone();
+    assert_eq!(keys[..3], ["address:2001:db8::/64", "address:2001:db8::/64", "address:192.0.2.7"]);
+    assert_eq!(keys[3].len(), RateRule::MAX_KEY_BYTES);
 }
 
 #[tokio::test]
