@@ -36,7 +36,9 @@ pub(crate) async fn keep_fresh(service: Arc<Service>) {
             .increment(1);
         tokio::select! {
             () = sleep(wait) => {}
-            () = service.resolver.changed(&service.name) => sleep(SETTLING).await,
+            () = service.resolver.changed(&service.name) => {
+                sleep_until((Instant::now() + SETTLING).max(asked_at + SHORTEST)).await;
+            }
             () = service.doubts.notified() => sleep_until(asked_at + SHORTEST).await,
         }
     }

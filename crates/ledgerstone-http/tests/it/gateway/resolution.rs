@@ -144,6 +144,21 @@ async fn an_address_where_nobody_is_makes_the_source_be_asked_soon() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_source_that_tells_all_the_time_is_asked_once_a_second() {
+    let source = Told::of(&["a:1"]);
+    let gateway = gateway(told(), &source, &Scripted::good());
+    for port in 1..=300 {
+        source.change(&[&format!("a:{port}")]);
+        pass(Duration::from_millis(100)).await;
+    }
+    pass(Duration::from_secs(2)).await;
+    let asked = source.asked.lock().clone();
+    assert!(asked.len() >= 25, "{}", asked.len());
+    assert!(asked.windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_secs(1)), "{asked:?}");
+    assert_eq!(addresses(&report(&gateway)), ["a:300"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_watcher_never_misses_the_last_change() {
     let source = Told::of(&["a:1"]);
     let gateway = gateway(told(), &source, &Scripted::good());
